@@ -1,0 +1,1 @@
+"""Singer tap and target for LDAP directories (RFC 4511)."""
