@@ -14,7 +14,10 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SUFFIX = "dc=example,dc=com"
 ROOT_DN = f"cn=admin,{SUFFIX}"
@@ -121,7 +124,7 @@ def make_certificates(directory: Path, hosts: str = "DNS:localhost,IP:127.0.0.1"
     openssl("req", "-x509", *key, "-days", "2", *ca, *out)
     for name, subject, extension in (
         ("server", "/CN=localhost", f"subjectAltName={hosts}\n"),
-        ("client", f"/DC=com/DC=example/CN=admin", "extendedKeyUsage=clientAuth\n"),
+        ("client", "/DC=com/DC=example/CN=admin", "extendedKeyUsage=clientAuth\n"),
     ):
         out = ("-keyout", f"{name}.key", "-out", f"{name}.csr")
         openssl("req", *key, "-subj", subject, *out)
@@ -169,7 +172,9 @@ class Slapd:
         schemas = ("core", "cosine", "inetorgperson", "nis", "dyngroup")
         self.conf.write_text(
             _CONF.format(
-                includes="\n".join(f"include /etc/ldap/schema/{s}.schema" for s in schemas),
+                includes="\n".join(
+                    f"include /etc/ldap/schema/{s}.schema" for s in schemas
+                ),
                 modules="\n".join(
                     f"moduleload {name}" for name in (*self.overlays, "syncprov")
                 ),
@@ -212,7 +217,7 @@ class Slapd:
             "bind_dn": ROOT_DN,
             "password": ROOT_PASSWORD,
             "base_dn": SUFFIX,
-            "insecure_plain_bind": True,
+            "insecure_plain_text": True,
         }
 
     def load(self, ldif: str | bytes) -> None:
@@ -238,12 +243,25 @@ class Slapd:
         return run.stdout.decode()
 
     def client(
-        self, name: str, *arguments: str, input: str | bytes | None = None  # noqa: A002 (subprocess calls it so)
+        self,
+        name: str,
+        *arguments: str,
+        input: str | bytes | None = None,  # noqa: A002 (subprocess calls it so)
     ) -> str:
         """Run ldapsearch, ldapmodify… as the root DN and return its output."""
         data = input.encode() if isinstance(input, str) else input
         run = subprocess.run(
-            [name, "-H", self.url, "-x", "-D", ROOT_DN, "-w", ROOT_PASSWORD, *arguments],
+            [
+                name,
+                "-H",
+                self.url,
+                "-x",
+                "-D",
+                ROOT_DN,
+                "-w",
+                ROOT_PASSWORD,
+                *arguments,
+            ],
             input=data,
             capture_output=True,
             timeout=300,
@@ -297,7 +315,7 @@ class Slapd:
                 self.kill()
             self.process = None
 
-    def __enter__(self) -> Slapd:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:

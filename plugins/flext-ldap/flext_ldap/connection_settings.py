@@ -64,8 +64,8 @@ class ConnectionSettings:
     request_timeout_seconds: float = 60.0
     max_retries: int = 3
     max_message_bytes: int = 1 << 28
-    insecure_skip_tls_verify: bool = False
-    insecure_plain_bind: bool = False
+    insecure_skip_verify: bool = False
+    insecure_plain_text: bool = False
 
     @property
     def is_private(self) -> bool:
@@ -139,8 +139,8 @@ def read_settings(config: Mapping[str, Any]) -> ConnectionSettings:
         request_timeout_seconds=float(value("request_timeout_seconds", 60)),
         max_retries=int(value("max_retries", 3)),
         max_message_bytes=int(value("max_message_bytes", 1 << 28)),
-        insecure_skip_tls_verify=bool(value("insecure_skip_tls_verify")),
-        insecure_plain_bind=bool(value("insecure_plain_bind")),
+        insecure_skip_verify=bool(value("insecure_skip_verify")),
+        insecure_plain_text=bool(value("insecure_plain_text")),
     )
     _check(settings)
     return settings
@@ -202,12 +202,12 @@ def _check_authentication(settings: ConnectionSettings) -> None:
     if not settings.password:
         # RFC 4513 section 5.1.2: a DN without a password "succeeds" anonymously.
         raise _bad("password", "is missing", "set it, or auth_method: anonymous")
-    if not settings.is_private and not settings.insecure_plain_bind:
+    if not settings.is_private and not settings.insecure_plain_text:
         raise DirectoryError(
             "the password would travel unencrypted",
             where="setting url",
             fix="use ldaps://, or start_tls: true; for a test server on loopback "
-            "set insecure_plain_bind: true",
+            "set insecure_plain_text: true",
         )
 
 

@@ -238,9 +238,9 @@ def tls_context(settings: ConnectionSettings) -> ssl.SSLContext:
             where="settings ca_file, client_certificate, client_key",
             fix="give PEM files",
         ) from error
-    if settings.insecure_skip_tls_verify:
+    if settings.insecure_skip_verify:
         logger.warning(
-            "insecure_skip_tls_verify is on: anyone on the way can pose as the server"
+            "insecure_skip_verify is on: anyone on the way can pose as the server"
         )
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
