@@ -1,0 +1,600 @@
+"""HTTP: routing, faults, the log and the control side."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import json
+import re
+import socket
+import threading
+import time
+import xml.etree.ElementTree as ET
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from auth import CLIENT, USER, Auth
+from clock import Clock
+from entities import Rows
+from errors import Refused, invalid, not_found
+from faults import Faults
+from listing import Listing
+from staging import Staging, answer
+from switches import Switches
+
+if TYPE_CHECKING:
+    from entities import Entity, Row
+    from faults import Fault
+
+ENVIRONMENT = "acme_test"
+
+
+class Simulator:
+    """All state of one server."""
+
+    def __init__(self, switches: Switches, rows: int, seed: int = 7) -> None:
+        self.switches = switches
+        self.clock = Clock()
+        self.rows = Rows(self.clock, seed)
+        self.rows.fill(rows)
+        self.auth = Auth(switches, self.clock)
+        self.listing = Listing(self.rows, switches)
+        self.staging = Staging(self.rows, switches)
+        self.faults = Faults()
+        self.log: list[dict[str, Any]] = []
+        self.inventory_posts = 0
+        self.schedule: list[dict[str, Any]] = []
+        """Changes during a read: {"after_lists": n, "entity", "op", "id", "values"}."""
+        self.lists = 0
+        self.lock = threading.RLock()
+
+    def after_list(self) -> None:
+        """Applies the scheduled changes that are due after this many list answers."""
+        with self.lock:
+            self.lists += 1
+            due = [
+                change
+                for change in self.schedule
+                if change["after_lists"] <= self.lists
+            ]
+            self.schedule = [change for change in self.schedule if change not in due]
+        for change in due:
+            self.change(change)
+
+    def change(self, change: dict[str, Any]) -> None:
+        entity, operation = change["entity"], change["op"]
+        late = dt.timedelta(
+            seconds=change.get("late_seconds", self.switches.late_commit_seconds)
+        )
+        at = self.clock.now() - late
+        if operation == "insert":
+            self.rows.insert(entity, change.get("values", {}), at)
+        elif operation == "update":
+            self.rows.update(entity, change["id"], change.get("values", {}), at)
+        elif operation == "delete":
+            self.rows.delete(entity, change["id"])
+        elif operation == "hide":
+            self.rows.hidden.add((entity, change["id"]))
+        else:
+            msg = f"unknown operation {operation!r}"
+            raise ValueError(msg)
+
+    def truth(self, entity: str) -> list[dict[str, Any]]:
+        """Every visible row, typed for JSON: instants in UTC, decimals as text."""
+        self.staging.settle()
+        return [
+            {name: plain(value) for name, value in row.items()}
+            for row in self.rows.visible(entity)
+        ]
+
+    def counters(self) -> dict[str, Any]:
+        return {
+            "requests": len(self.log),
+            "lists": self.lists,
+            "token_requests": self.auth.token_requests,
+            "is_locked": self.auth.is_locked,
+            "requests_after_lock": self.auth.requests_after_lock,
+            "submits": self.staging.submits,
+            "most_parallel_submits": self.staging.most_in_flight,
+            "inventory_posts": self.inventory_posts,
+            "processed": self.staging.processed,
+        }
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat()
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    return value
+
+
+def dump(value: Any) -> bytes:
+    """JSON with exact decimals: a Decimal is written as its digits, not as a float."""
+    marks: dict[str, str] = {}
+
+    def mark(item: Any) -> str:
+        if isinstance(item, Decimal):
+            name = f"@decimal{len(marks)}@"
+            marks[f'"{name}"'] = format(item, "f")
+            return name
+        raise TypeError(type(item))
+
+    text = json.dumps(value, default=mark, ensure_ascii=False)
+    for name, digits in marks.items():
+        text = text.replace(name, digits)
+    return text.encode("utf-8")
+
+
+def to_xml(tag: str, value: Any) -> ET.Element:
+    element = ET.Element(tag)
+    if isinstance(value, dict):
+        for name, item in value.items():
+            element.append(to_xml(name, item))
+    elif isinstance(value, list):
+        for item in value:
+            element.append(to_xml("list-item", item))
+    elif value is not None:
+        element.text = str(value)
+    return element
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request. `self.server.simulator` holds the state."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Requests are kept in the simulator's log instead of stderr."""
+
+    def do_GET(self) -> None:
+        self.respond("GET")
+
+    def do_HEAD(self) -> None:
+        self.respond("HEAD")
+
+    def do_POST(self) -> None:
+        self.respond("POST")
+
+    def do_PATCH(self) -> None:
+        self.respond("PATCH")
+
+    def do_PUT(self) -> None:
+        self.respond("PUT")
+
+    def do_DELETE(self) -> None:
+        self.respond("DELETE")
+
+    # -- the frame ---------------------------------------------------------------
+    def respond(self, method: str) -> None:
+        simulator = self.server.simulator
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = urlsplit(self.path)
+        if parts.path.startswith("/__sim__/"):
+            self.control(method, parts.path, body)
+            return
+        with simulator.lock:
+            entry = {
+                "method": method,
+                "path": self.path,
+                "host": self.headers.get("Host", ""),
+                "has_authorization": "Authorization" in self.headers,
+                "body": body.decode("utf-8", "replace"),
+            }
+            simulator.log.append(entry)
+        fault = simulator.faults.take(method, self.path)
+        if fault and not self.begin_fault(fault):
+            return
+        try:
+            status, kind, payload = self.answer(
+                method, parts.path, parse_qsl(parts.query, keep_blank_values=True), body
+            )
+        except Refused as refused:
+            status, kind, payload = self.refusal(refused)
+        entry["status"] = status
+        if fault and fault.kind == "reset_after":
+            self.reset()
+            return
+        self.send(status, kind, payload, fault)
+
+    def refusal(self, refused: Refused) -> tuple[int, str, bytes]:
+        if self.wants_xml():
+            return (
+                refused.status,
+                "application/xml",
+                ET.tostring(to_xml("error", refused.body)),
+            )
+        return refused.status, "application/json", dump(refused.body)
+
+    def wants_xml(self) -> bool:
+        parts = urlsplit(self.path)
+        return dict(parse_qsl(parts.query)).get("format") == "xml" or parts.path.rstrip(
+            "/"
+        ).endswith(".xml")
+
+    def send(
+        self, status: int, kind: str, payload: bytes, fault: Fault | None = None
+    ) -> None:
+        if fault and fault.kind == "truncated":
+            self.send_head(status, kind, len(payload))
+            self.wfile.write(payload[: len(payload) // 2])
+            self.wfile.flush()
+            self.reset()
+            return
+        if fault and fault.kind == "gzip_truncated":
+            packed = gzip.compress(payload)
+            packed = packed[: len(packed) // 2]
+            self.send_head(status, kind, len(packed), {"Content-Encoding": "gzip"})
+            self.wfile.write(packed)
+            return
+        if fault and fault.kind == "drip":
+            self.send_head(status, kind, len(payload))
+            for start in range(0, len(payload), max(1, len(payload) // 20)):
+                self.wfile.write(payload[start : start + max(1, len(payload) // 20)])
+                self.wfile.flush()
+                time.sleep(fault.seconds / 20)
+            return
+        self.send_head(status, kind, len(payload))
+        if self.command != "HEAD":
+            self.wfile.write(payload)
+
+    def send_head(
+        self, status: int, kind: str, length: int, extra: dict[str, str] | None = None
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(length))
+        if status == 401:
+            self.send_header("WWW-Authenticate", 'Basic realm="api"')
+        for name, value in (extra or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def reset(self) -> None:
+        self.close_connection = True
+        linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.connection.close()
+
+    def begin_fault(self, fault: Fault) -> bool:
+        """Does what a fault does before the answer; False when it was the answer."""
+        extra = (
+            {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
+        )
+        page = b"<html><head><title>Error</title></head><body>upstream</body></html>"
+        if fault.kind == "reset_before":
+            self.reset()
+        elif fault.kind == "slow_headers":
+            time.sleep(fault.seconds)
+            return True
+        elif fault.kind in {"502", "503", "504", "429", "500_html"}:
+            self.send_head(int(fault.kind[:3]), "text/html", len(page), extra)
+            self.wfile.write(page)
+        elif fault.kind in {"500", "409", "401"}:
+            message = {
+                "500": "Internal error",
+                "409": "Record Changed. Please Try again",
+                "401": "Invalid token.",
+            }[fault.kind]
+            refused = Refused(int(fault.kind), message, code="ERROR")
+            payload = dump(refused.body)
+            self.send_head(refused.status, "application/json", len(payload), extra)
+            self.wfile.write(payload)
+        elif fault.kind == "login_page":
+            login = b"<html><body><form action='/login'>Sign in</form></body></html>"
+            self.send_head(200, "text/html", len(login))
+            self.wfile.write(login)
+        elif fault.kind in {"empty", "null"}:
+            payload = b"null" if fault.kind == "null" else b""
+            self.send_head(200, "application/json", len(payload))
+            self.wfile.write(payload)
+        else:
+            return True
+        return False
+
+    # -- the service -------------------------------------------------------------
+    def answer(
+        self, method: str, path: str, query: list[tuple[str, str]], body: bytes
+    ) -> tuple[int, str, bytes]:
+        simulator = self.server.simulator
+        if path in {f"/{ENVIRONMENT}/api/oauth2/token/", "/oauth2/v1/token"}:
+            status, reply = simulator.auth.token(
+                body, self.headers.get("Authorization")
+            )
+            return status, "application/json", dump(reply)
+        user = simulator.auth.check(self.headers.get("Authorization"))
+        zone = simulator.auth.zone(user)
+        simulator.staging.settle()
+        legacy = re.fullmatch(rf"/{ENVIRONMENT}/wms/api/(\w+)(/?)", path)
+        if legacy:
+            return self.legacy(method, legacy[1], legacy[2], body)
+        found = re.fullmatch(
+            rf"/{ENVIRONMENT}/wms/lgfapi/(v9|v10)/entity(?:/(.*?))?/?", path
+        )
+        if not found:
+            raise not_found()
+        rest = [unquote(part) for part in (found[2] or "").split("/") if part]
+        status, reply = self.entity(method, rest, query, body, zone)
+        if self.wants_xml():
+            return status, "application/xml", ET.tostring(to_xml("response", reply))
+        return status, "application/json", b"" if reply is None else dump(reply)
+
+    def base(self) -> str:
+        """The absolute address that links are built on, written as the switches say."""
+        switches = self.server.simulator.switches
+        host, _, port = self.headers.get("Host", "").partition(":")
+        if switches.links_host:
+            return f"http://{switches.links_host}/{ENVIRONMENT}/wms/lgfapi/v10/entity"
+        if switches.links_port == "other_name":
+            host = {"127.0.0.1": "LOCALHOST", "localhost": "LocalHost"}.get(
+                host, host.upper()
+            )
+        return f"http://{host}:{port}/{ENVIRONMENT}/wms/lgfapi/v10/entity"
+
+    def entity(
+        self,
+        method: str,
+        rest: list[str],
+        query: list[tuple[str, str]],
+        body: bytes,
+        zone: str,
+    ) -> tuple[int, Any]:
+        simulator = self.server.simulator
+        base = self.base()
+        verbs = {
+            "GET": "read",
+            "HEAD": "read",
+            "POST": "create",
+            "PATCH": "update",
+            "DELETE": "delete",
+        }
+        if method not in verbs:
+            raise Refused(405, "Method not allowed.", code="METHOD_NOT_ALLOWED")
+        simulator.auth.permit(verbs[method])
+        if not rest:
+            names = sorted(simulator.rows.entities)
+            if simulator.switches.discovery_as == "list":
+                return 200, names
+            return 200, {name: f"{base}/{name}" for name in names}
+        spec = simulator.rows.entities.get(
+            rest[0].removesuffix(".json").removesuffix(".xml")
+        )
+        if spec is None:
+            raise not_found()
+        if method in {"GET", "HEAD"}:
+            return self.read(spec, rest, query, base, zone)
+        try:
+            payload = json.loads(body or b"{}", parse_float=Decimal)
+        except ValueError:
+            raise Refused(400, "Malformed JSON.") from None
+        if not self.headers.get("Content-Type", "").startswith("application/json"):
+            raise Refused(400, "Content-Type must be application/json.")
+        if method == "POST" and len(rest) == 1:
+            return self.create(spec, payload, base, zone)
+        if method == "PATCH" and len(rest) == 2:
+            return self.patch(spec, int(rest[1]), payload, base, zone)
+        if method == "POST" and len(rest) == 2 and rest[1].startswith("bulk_"):
+            return self.bulk(spec, payload)
+        raise Refused(405, "Method not allowed.", code="METHOD_NOT_ALLOWED")
+
+    def read(
+        self,
+        spec: Entity,
+        rest: list[str],
+        query: list[tuple[str, str]],
+        base: str,
+        zone: str,
+    ) -> tuple[int, Any]:
+        simulator = self.server.simulator
+        if len(rest) == 1:
+            if spec.is_forbidden:
+                raise Refused(
+                    403,
+                    "You do not have permission to perform this action.",
+                    code="PERMISSION_DENIED",
+                )
+            reply = simulator.listing.list(spec, query, base, zone)
+            if simulator.switches.next_page_loop and reply["next_page"]:
+                reply["next_page"] = f"http://{self.headers['Host']}{self.path}"
+            simulator.after_list()
+            return 200, reply
+        if rest[1] == "describe":
+            if not spec.is_described:
+                raise not_found()
+            kinds = {"relation": "field"}
+            fields = {
+                name: {
+                    "type": kinds.get(kind, kind),
+                    "required": name == "id",
+                    "max_length": None,
+                    "choices": None,
+                    "default": None,
+                }
+                for name, kind in spec.fields.items()
+            }
+            return 200, {"parameters": sorted(spec.fields), "fields": fields}
+        if not rest[1].isdigit():
+            raise not_found()
+        return 200, simulator.listing.retrieve(spec, int(rest[1]), query, base, zone)
+
+    def create(
+        self, spec: Entity, payload: dict[str, Any], base: str, zone: str
+    ) -> tuple[int, Any]:
+        simulator = self.server.simulator
+        if not spec.post:
+            raise Refused(405, "Method not allowed.", code="METHOD_NOT_ALLOWED")
+        values = self.checked(
+            spec, payload.get("fields") or {}, allowed=set(spec.fields)
+        )
+        if spec.name == "inventory":
+            if not (payload.get("options") or {}).get("reason_code"):
+                raise invalid({"reason_code": "Invalid Reason code"})
+            simulator.inventory_posts += 1
+        if spec.name == "batch_number":
+            same = {
+                name: values.get(name)
+                for name in ("facility_id", "company_id", "item_id", "batch_nbr")
+            }
+            existing = simulator.rows.find(spec.name, **same)
+            if existing and existing.get("expiry_date") != values.get("expiry_date"):
+                raise invalid({"expiry_date": "Batch exists with another expiry date."})
+            if existing:
+                return 200, simulator.listing.represent(spec, existing, base, zone)
+        row = simulator.rows.insert(spec.name, values)
+        return 201, simulator.listing.represent(spec, row, base, zone)
+
+    def patch(
+        self, spec: Entity, number: int, payload: dict[str, Any], base: str, zone: str
+    ) -> tuple[int, Any]:
+        simulator = self.server.simulator
+        if not spec.patch:
+            raise Refused(405, "Method not allowed.", code="METHOD_NOT_ALLOWED")
+        row = next(
+            (r for r in simulator.rows.visible(spec.name) if r["id"] == number), None
+        )
+        if row is None:
+            raise not_found()
+        values = self.checked(
+            spec, payload.get("fields") or {}, allowed=set(spec.patch)
+        )
+        if spec.name == "order_hdr" and (row.get("status_id") or 0) >= 90:
+            raise invalid({"status_id": "Order is shipped."})
+        row = simulator.rows.update(spec.name, number, values)
+        return 200, simulator.listing.represent(spec, row, base, zone)
+
+    def checked(self, spec: Entity, fields: dict[str, Any], allowed: set[str]) -> Row:
+        """Typed values of a write, or 400 with every bad field named."""
+        simulator = self.server.simulator
+        out: Row = {}
+        problems: dict[str, str] = {}
+        for name, value in fields.items():
+            if name not in allowed or name in {"id", "url"}:
+                problems[name] = "Invalid field."
+            elif value is None:
+                out[name] = None
+            elif name in spec.relations:
+                if (
+                    not isinstance(value, int)
+                    or simulator.rows.get(spec.relations[name], value) is None
+                ):
+                    problems[name] = f"Invalid {spec.relations[name]}."
+                else:
+                    out[name] = value
+            elif spec.fields[name] == "decimal":
+                out[name] = Decimal(str(value))
+            elif spec.fields[name] == "date":
+                out[name] = dt.date.fromisoformat(str(value))
+            elif spec.fields[name] == "datetime":
+                out[name] = dt.datetime.fromisoformat(str(value))
+            else:
+                out[name] = value
+        if problems:
+            raise invalid(problems)
+        return out
+
+    def bulk(self, spec: Entity, payload: dict[str, Any]) -> tuple[int, Any]:
+        """A bulk operation: ids from `parameters.id__in`; shipped rows fail."""
+        simulator = self.server.simulator
+        ids = [
+            int(part)
+            for part in str(payload.get("parameters", {}).get("id__in", "")).split(",")
+            if part
+        ]
+        bad = {
+            str(n): "Invalid status."
+            for n in ids
+            if (simulator.rows.get(spec.name, n) or {}).get("status_id") == 90
+        }
+        if payload.get("options", {}).get("commit_frequency", 0) == 0 and bad:
+            raise invalid(dict([next(iter(bad.items()))]))
+        return 200, {
+            "record_count": len(ids),
+            "success_count": len(ids) - len(bad),
+            "failure_count": len(bad),
+            "details": bad,
+        }
+
+    def legacy(
+        self, method: str, operation: str, slash: str, body: bytes
+    ) -> tuple[int, str, bytes]:
+        simulator = self.server.simulator
+        if not slash:
+            if simulator.switches.legacy_without_slash == "301":
+                raise Refused(301, "Moved.", code="MOVED")
+            raise not_found()
+        simulator.auth.permit("update")
+        if method != "POST" or operation != "init_stage_interface":
+            raise not_found()
+        allowed = simulator.staging.enter()
+        try:
+            if not allowed:
+                return 503, "text/html", b"<html>busy</html>"
+            status, text = simulator.staging.submit(
+                self.headers.get("Content-Type", ""), body
+            )
+        finally:
+            simulator.staging.leave()
+        return status, "application/xml", text.encode("utf-8")
+
+    # -- control -----------------------------------------------------------------
+    def control(self, method: str, path: str, body: bytes) -> None:
+        simulator = self.server.simulator
+        name, _, rest = path.removeprefix("/__sim__/").partition("/")
+        data = json.loads(body) if body else {}
+        reply: Any = {"ok": True}
+        if name == "truth":
+            reply = simulator.truth(rest)
+        elif name == "log" and method == "DELETE":
+            simulator.log.clear()
+        elif name == "log":
+            reply = simulator.log
+        elif name == "counters":
+            reply = simulator.counters()
+        elif name == "faults" and method == "DELETE":
+            simulator.faults.clear()
+        elif name == "faults":
+            simulator.faults.add(data)
+        elif name == "switches":
+            for key, text in data.items():
+                simulator.switches.set(key, str(text))
+        elif name == "clock":
+            simulator.clock.advance(float(data["advance_seconds"]))
+        elif name == "schedule":
+            simulator.schedule += data["changes"]
+        elif name == "change":
+            simulator.change(data)
+        elif name == "deny":
+            simulator.auth.denied = set(data["verbs"])
+        elif name == "expire_tokens":
+            simulator.auth.tokens.clear()
+        elif name == "credentials":
+            reply = {
+                "user": USER[0],
+                "password": USER[1],
+                "client_id": CLIENT[0],
+                "client_secret": CLIENT[1],
+            }
+        else:
+            reply = {"error": f"unknown control {name!r}"}
+        payload = dump(reply)
+        self.send_head(200, "application/json", len(payload))
+        self.wfile.write(payload)
+
+
+class Server(ThreadingHTTPServer):
+    """Listens on loopback only."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, simulator: Simulator) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.simulator = simulator
+
+
+__all__ = ["ENVIRONMENT", "Server", "Simulator", "answer"]

@@ -1,0 +1,72 @@
+"""Every behaviour that no document settles, with its default."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass
+class Switches:
+    """The readings a client has to survive; set by `--switch` or `/__sim__/switches`."""
+
+    empty_last_page: str = "next_is_null"
+    """`next_is_null`, or `next_is_404`: a full last page links to a page with no rows."""
+    page_size_above: str = "clamp"
+    """`clamp` or `400` for a page_size above 1,250."""
+    default_page_size: int = 25
+    """The user's "Rows per Page" (10 to 125)."""
+    max_page_size: int = 1250
+    sequenced_ordering: str = "ignored"
+    """`ignored`, or `followed`: whether a cursor pages along `ordering`."""
+    cursor_ttl_seconds: float = 0.0
+    """A cursor older than this is refused with 400; 0 means never."""
+    links_port: str = "explicit"
+    """`explicit`, `none` or `other_name`: how the host of next_page is written."""
+    links_host: str = ""
+    """`foreign`: next_page points to a host that must never see credentials."""
+    next_page_loop: bool = False
+    """next_page points to the page it is on."""
+    decimals_as: str = "string"
+    """`string` or `number`."""
+    legacy_without_slash: str = "404"
+    """`404` or `301`."""
+    discovery_as: str = "dict"
+    """`dict` or `list`."""
+    late_commit_seconds: float = 0.0
+    """Rows inserted during a read carry a mod_ts this much in the past."""
+    user_zone: str = "America/New_York"
+    """The default facility's time zone; offsets change with its DST."""
+    unordered_pages: bool = True
+    """Paged mode without `ordering` returns rows in another order each time."""
+    lock_after_401: int = 5
+    """So many 401 in a row lock the user for good."""
+    token_ttl_seconds: float = 3600.0
+    expires_in: str = "int"
+    """`int`, `string` or `absent` in the token's answer."""
+    token_scope: str = ""
+    """The only scope the token endpoint grants; empty grants any."""
+    stage_status_mode: str = "21D"
+    """`21D`: a failed submit is 400; `pre21D`: 200 with <success>False."""
+    stage_delay_seconds: float = 0.2
+    stage_rejected_status: int = 101
+    stage_create_existing: str = "update"
+    """`update` or `reject` when CREATE meets a row that exists."""
+    stage_max_parallel: int = 10
+    stage_over_parallel: str = "503"
+    """`503`, or `accept`: more parallel submits than the documented ten."""
+    stage_body_over_10mb: str = "413"
+    """`413`, or `accept`."""
+    stage_stays_listed: bool = False
+    """Processed rows stay in stage_* with status 90 instead of vanishing."""
+
+    def set(self, name: str, text: str) -> None:
+        """Sets one switch from text; an unknown name is a KeyError."""
+        kinds = {
+            field.name: type(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+        }
+        kind = kinds[name]
+        value: object = (
+            text.lower() in {"1", "true", "yes"} if kind is bool else kind(text)
+        )
+        setattr(self, name, value)
