@@ -1,12 +1,12 @@
-"""Runs the stand-in as a process: `python tests/fakes/wms --port 0 --rows 100`."""
+"""Runs the stand-in: `PYTHONPATH=tests python -m fakes.wms --port 0 --rows 100`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from server import ENVIRONMENT, Server, Simulator
-from switches import Switches
+from fakes.wms.server import ENVIRONMENT, Simulator, WmsServer
+from fakes.wms.switches import Switches
 
 
 def main() -> None:
@@ -20,7 +20,9 @@ def main() -> None:
     for text in arguments.switch:
         name, _, value = text.partition("=")
         switches.set(name, value)
-    server = Server(arguments.port, Simulator(switches, arguments.rows, arguments.seed))
+    server = WmsServer(
+        arguments.port, Simulator(switches, arguments.rows, arguments.seed)
+    )
     sys.stdout.write(f"http://127.0.0.1:{server.server_port}/{ENVIRONMENT}\n")
     sys.stdout.flush()
     server.serve_forever()

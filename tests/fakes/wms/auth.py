@@ -8,11 +8,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from errors import Refused
+from fakes.wms.errors import Refused
 
 if TYPE_CHECKING:
-    from clock import Clock
-    from switches import Switches
+    from fakes.http_service.clock import Clock
+    from fakes.wms.switches import Switches
 
 USER = ("wms_user", "wms-Canary-Pw-1")
 CLIENT = ("wms_client", "wms-Canary-Secret-2")

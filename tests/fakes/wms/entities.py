@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clock import Clock
+    from fakes.http_service.clock import Clock
 
 Row = dict[str, Any]
 UTC = dt.UTC

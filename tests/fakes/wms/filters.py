@@ -1,4 +1,4 @@
-"""Query-string filters: `field`, `field__lookup`, `relation_id__field__lookup`, `!=`."""
+"""Filters of the query string: `field`, `field__lookup`, joins by `__`, `!=`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from errors import invalid
+from fakes.wms.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from entities import Entity, Row, Rows
+    from fakes.wms.entities import Entity, Row, Rows
 
-LOOKUPS = (
-    "gt gte lt lte contains icontains exact iexact startswith istartswith endswith iendswith"
-    " year month day week_day hour minute isnull in range"
-).split()
+LOOKUPS = frozenset(
+    (
+        *("gt", "gte", "lt", "lte", "exact", "iexact", "contains", "icontains"),
+        *("startswith", "istartswith", "endswith", "iendswith"),
+        *("year", "month", "day", "week_day", "hour", "minute"),
+        *("isnull", "in", "range"),
+    )
+)
 RESERVED = {
     "page",
     "page_size",
@@ -97,7 +101,7 @@ def reverse_set(
     for child, pointer in spec.sets.values():
         if child.replace("_", "") == joined:
             return (
-                lambda row: next(
+                lambda row, child=child, pointer=pointer: next(
                     (1 for c in rows.visible(child) if c.get(pointer) == row["id"]),
                     None,
                 ),

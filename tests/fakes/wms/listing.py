@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from errors import Refused, invalid, not_found
-from filters import RESERVED, resolve, select
+from fakes.wms.errors import Refused, invalid, not_found
+from fakes.wms.filters import RESERVED, resolve, select
 
 if TYPE_CHECKING:
-    from entities import Entity, Row, Rows
-    from switches import Switches
+    from fakes.wms.entities import Entity, Row, Rows
+    from fakes.wms.switches import Switches
 
 MAX_HISTORY = (
     {"company_id__code", "facility_id__code", "group_nbr"},
@@ -101,7 +101,7 @@ class Listing:
                 if name not in whole and name not in entity.undescribed
             ]
             if unknown:
-                raise invalid({name: "Invalid field." for name in unknown})
+                raise invalid(dict.fromkeys(unknown, "Invalid field."))
             return {name: whole.get(name) for name in wanted}
         return whole
 
@@ -132,7 +132,7 @@ class Listing:
         pairs = dict(query)
         extra = pairs.keys() - {"format", "fields", "values_list"}
         if extra:
-            raise invalid({name: "Not allowed with an id." for name in sorted(extra)})
+            raise invalid(dict.fromkeys(sorted(extra), "Not allowed with an id."))
         row = next(
             (r for r in self.rows.visible(entity.name) if r["id"] == number), None
         )
@@ -178,7 +178,7 @@ class Listing:
                 key=lambda row: (
                     (v := value_of(row)) is not None,
                     v if v is not None else 0,
-                ),  # noqa: B023
+                ),
                 reverse=name.startswith("-"),
             )
         return found

@@ -1,54 +1,44 @@
-"""HTTP: routing, faults, the log and the control side."""
+"""HTTP: routing, and the control side of the WMS stand-in."""
 
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 import json
 import re
-import socket
-import threading
-import time
 import xml.etree.ElementTree as ET
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from auth import CLIENT, USER, Auth
-from clock import Clock
-from entities import Rows
-from errors import Refused, invalid, not_found
-from faults import Faults
-from listing import Listing
-from staging import Staging, answer
-from switches import Switches
+from fakes.http_service.handler import Handler, Reply, Server, Service, dump
+from fakes.wms.auth import CLIENT, USER, Auth
+from fakes.wms.entities import Rows
+from fakes.wms.errors import Refused, invalid, not_found
+from fakes.wms.listing import Listing
+from fakes.wms.staging import Staging
 
 if TYPE_CHECKING:
-    from entities import Entity, Row
-    from faults import Fault
+    from fakes.wms.entities import Entity, Row
+    from fakes.wms.switches import Switches
 
 ENVIRONMENT = "acme_test"
 
 
-class Simulator:
+class Simulator(Service):
     """All state of one server."""
 
     def __init__(self, switches: Switches, rows: int, seed: int = 7) -> None:
+        super().__init__()
         self.switches = switches
-        self.clock = Clock()
         self.rows = Rows(self.clock, seed)
         self.rows.fill(rows)
         self.auth = Auth(switches, self.clock)
         self.listing = Listing(self.rows, switches)
         self.staging = Staging(self.rows, switches)
-        self.faults = Faults()
-        self.log: list[dict[str, Any]] = []
         self.inventory_posts = 0
         self.schedule: list[dict[str, Any]] = []
         """Changes during a read: {"after_lists": n, "entity", "op", "id", "values"}."""
         self.lists = 0
-        self.lock = threading.RLock()
 
     def after_list(self) -> None:
         """Applies the scheduled changes that are due after this many list answers."""
@@ -102,6 +92,33 @@ class Simulator:
             "processed": self.staging.processed,
         }
 
+    def control(self, name: str, rest: str, data: Any) -> Any:
+        if name == "truth":
+            return self.truth(rest)
+        if name == "counters":
+            return self.counters()
+        if name == "switches":
+            for key, text in data.items():
+                self.switches.set(key, str(text))
+        elif name == "schedule":
+            self.schedule += data["changes"]
+        elif name == "change":
+            self.change(data)
+        elif name == "deny":
+            self.auth.denied = set(data["verbs"])
+        elif name == "expire_tokens":
+            self.auth.tokens.clear()
+        elif name == "credentials":
+            return {
+                "user": USER[0],
+                "password": USER[1],
+                "client_id": CLIENT[0],
+                "client_secret": CLIENT[1],
+            }
+        else:
+            return super().control(name, rest, data)
+        return {"ok": True}
+
 
 def plain(value: Any) -> Any:
     if isinstance(value, dt.datetime):
@@ -111,23 +128,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     return value
-
-
-def dump(value: Any) -> bytes:
-    """JSON with exact decimals: a Decimal is written as its digits, not as a float."""
-    marks: dict[str, str] = {}
-
-    def mark(item: Any) -> str:
-        if isinstance(item, Decimal):
-            name = f"@decimal{len(marks)}@"
-            marks[f'"{name}"'] = format(item, "f")
-            return name
-        raise TypeError(type(item))
-
-    text = json.dumps(value, default=mark, ensure_ascii=False)
-    for name, digits in marks.items():
-        text = text.replace(name, digits)
-    return text.encode("utf-8")
 
 
 def to_xml(tag: str, value: Any) -> ET.Element:
@@ -143,73 +143,38 @@ def to_xml(tag: str, value: Any) -> ET.Element:
     return element
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One request. `self.server.simulator` holds the state."""
+class WmsHandler(Handler):
+    """Routes one request of the service."""
 
-    protocol_version = "HTTP/1.1"
-    server: Server
+    server: WmsServer
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Requests are kept in the simulator's log instead of stderr."""
-
-    def do_GET(self) -> None:
-        self.respond("GET")
-
-    def do_HEAD(self) -> None:
-        self.respond("HEAD")
-
-    def do_POST(self) -> None:
-        self.respond("POST")
-
-    def do_PATCH(self) -> None:
-        self.respond("PATCH")
-
-    def do_PUT(self) -> None:
-        self.respond("PUT")
-
-    def do_DELETE(self) -> None:
-        self.respond("DELETE")
-
-    # -- the frame ---------------------------------------------------------------
-    def respond(self, method: str) -> None:
-        simulator = self.server.simulator
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    def answer(self, method: str, body: bytes) -> Reply:
         parts = urlsplit(self.path)
-        if parts.path.startswith("/__sim__/"):
-            self.control(method, parts.path, body)
-            return
-        with simulator.lock:
-            entry = {
-                "method": method,
-                "path": self.path,
-                "host": self.headers.get("Host", ""),
-                "has_authorization": "Authorization" in self.headers,
-                "body": body.decode("utf-8", "replace"),
-            }
-            simulator.log.append(entry)
-        fault = simulator.faults.take(method, self.path)
-        if fault and not self.begin_fault(fault):
-            return
+        query = parse_qsl(parts.query, keep_blank_values=True)
         try:
-            status, kind, payload = self.answer(
-                method, parts.path, parse_qsl(parts.query, keep_blank_values=True), body
-            )
+            status, kind, payload = self.route(method, parts.path, query, body)
         except Refused as refused:
-            status, kind, payload = self.refusal(refused)
-        entry["status"] = status
-        if fault and fault.kind == "reset_after":
-            self.reset()
-            return
-        self.send(status, kind, payload, fault)
+            return self.refusal(refused)
+        return Reply(status, payload, kind)
 
-    def refusal(self, refused: Refused) -> tuple[int, str, bytes]:
+    def refusal(self, refused: Refused) -> Reply:
+        headers = (
+            {"WWW-Authenticate": 'Basic realm="api"'} if refused.status == 401 else {}
+        )
         if self.wants_xml():
-            return (
-                refused.status,
-                "application/xml",
-                ET.tostring(to_xml("error", refused.body)),
-            )
-        return refused.status, "application/json", dump(refused.body)
+            payload = ET.tostring(to_xml("error", refused.body))
+            return Reply(refused.status, payload, "application/xml", headers)
+        return Reply(refused.status, dump(refused.body), headers=headers)
+
+    def error(self, status: int, headers: dict[str, str]) -> Reply:
+        texts = {
+            500: "Internal error",
+            409: "Record Changed. Please Try again",
+            401: "Invalid token.",
+        }
+        reply = self.refusal(Refused(status, texts[status], code="ERROR"))
+        reply.headers |= headers
+        return reply
 
     def wants_xml(self) -> bool:
         parts = urlsplit(self.path)
@@ -217,91 +182,10 @@ class Handler(BaseHTTPRequestHandler):
             "/"
         ).endswith(".xml")
 
-    def send(
-        self, status: int, kind: str, payload: bytes, fault: Fault | None = None
-    ) -> None:
-        if fault and fault.kind == "truncated":
-            self.send_head(status, kind, len(payload))
-            self.wfile.write(payload[: len(payload) // 2])
-            self.wfile.flush()
-            self.reset()
-            return
-        if fault and fault.kind == "gzip_truncated":
-            packed = gzip.compress(payload)
-            packed = packed[: len(packed) // 2]
-            self.send_head(status, kind, len(packed), {"Content-Encoding": "gzip"})
-            self.wfile.write(packed)
-            return
-        if fault and fault.kind == "drip":
-            self.send_head(status, kind, len(payload))
-            for start in range(0, len(payload), max(1, len(payload) // 20)):
-                self.wfile.write(payload[start : start + max(1, len(payload) // 20)])
-                self.wfile.flush()
-                time.sleep(fault.seconds / 20)
-            return
-        self.send_head(status, kind, len(payload))
-        if self.command != "HEAD":
-            self.wfile.write(payload)
-
-    def send_head(
-        self, status: int, kind: str, length: int, extra: dict[str, str] | None = None
-    ) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
-        self.send_header("Content-Length", str(length))
-        if status == 401:
-            self.send_header("WWW-Authenticate", 'Basic realm="api"')
-        for name, value in (extra or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def reset(self) -> None:
-        self.close_connection = True
-        linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.connection.close()
-
-    def begin_fault(self, fault: Fault) -> bool:
-        """Does what a fault does before the answer; False when it was the answer."""
-        extra = (
-            {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-        )
-        page = b"<html><head><title>Error</title></head><body>upstream</body></html>"
-        if fault.kind == "reset_before":
-            self.reset()
-        elif fault.kind == "slow_headers":
-            time.sleep(fault.seconds)
-            return True
-        elif fault.kind in {"502", "503", "504", "429", "500_html"}:
-            self.send_head(int(fault.kind[:3]), "text/html", len(page), extra)
-            self.wfile.write(page)
-        elif fault.kind in {"500", "409", "401"}:
-            message = {
-                "500": "Internal error",
-                "409": "Record Changed. Please Try again",
-                "401": "Invalid token.",
-            }[fault.kind]
-            refused = Refused(int(fault.kind), message, code="ERROR")
-            payload = dump(refused.body)
-            self.send_head(refused.status, "application/json", len(payload), extra)
-            self.wfile.write(payload)
-        elif fault.kind == "login_page":
-            login = b"<html><body><form action='/login'>Sign in</form></body></html>"
-            self.send_head(200, "text/html", len(login))
-            self.wfile.write(login)
-        elif fault.kind in {"empty", "null"}:
-            payload = b"null" if fault.kind == "null" else b""
-            self.send_head(200, "application/json", len(payload))
-            self.wfile.write(payload)
-        else:
-            return True
-        return False
-
-    # -- the service -------------------------------------------------------------
-    def answer(
+    def route(
         self, method: str, path: str, query: list[tuple[str, str]], body: bytes
     ) -> tuple[int, str, bytes]:
-        simulator = self.server.simulator
+        simulator = self.server.service
         if path in {f"/{ENVIRONMENT}/api/oauth2/token/", "/oauth2/v1/token"}:
             status, reply = simulator.auth.token(
                 body, self.headers.get("Authorization")
@@ -326,7 +210,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def base(self) -> str:
         """The absolute address that links are built on, written as the switches say."""
-        switches = self.server.simulator.switches
+        switches = self.server.service.switches
         host, _, port = self.headers.get("Host", "").partition(":")
         if switches.links_host:
             return f"http://{switches.links_host}/{ENVIRONMENT}/wms/lgfapi/v10/entity"
@@ -344,7 +228,7 @@ class Handler(BaseHTTPRequestHandler):
         body: bytes,
         zone: str,
     ) -> tuple[int, Any]:
-        simulator = self.server.simulator
+        simulator = self.server.service
         base = self.base()
         verbs = {
             "GET": "read",
@@ -390,7 +274,7 @@ class Handler(BaseHTTPRequestHandler):
         base: str,
         zone: str,
     ) -> tuple[int, Any]:
-        simulator = self.server.simulator
+        simulator = self.server.service
         if len(rest) == 1:
             if spec.is_forbidden:
                 raise Refused(
@@ -425,7 +309,7 @@ class Handler(BaseHTTPRequestHandler):
     def create(
         self, spec: Entity, payload: dict[str, Any], base: str, zone: str
     ) -> tuple[int, Any]:
-        simulator = self.server.simulator
+        simulator = self.server.service
         if not spec.post:
             raise Refused(405, "Method not allowed.", code="METHOD_NOT_ALLOWED")
         values = self.checked(
@@ -451,7 +335,7 @@ class Handler(BaseHTTPRequestHandler):
     def patch(
         self, spec: Entity, number: int, payload: dict[str, Any], base: str, zone: str
     ) -> tuple[int, Any]:
-        simulator = self.server.simulator
+        simulator = self.server.service
         if not spec.patch:
             raise Refused(405, "Method not allowed.", code="METHOD_NOT_ALLOWED")
         row = next(
@@ -469,7 +353,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def checked(self, spec: Entity, fields: dict[str, Any], allowed: set[str]) -> Row:
         """Typed values of a write, or 400 with every bad field named."""
-        simulator = self.server.simulator
+        simulator = self.server.service
         out: Row = {}
         problems: dict[str, str] = {}
         for name, value in fields.items():
@@ -499,7 +383,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def bulk(self, spec: Entity, payload: dict[str, Any]) -> tuple[int, Any]:
         """A bulk operation: ids from `parameters.id__in`; shipped rows fail."""
-        simulator = self.server.simulator
+        simulator = self.server.service
         ids = [
             int(part)
             for part in str(payload.get("parameters", {}).get("id__in", "")).split(",")
@@ -522,7 +406,7 @@ class Handler(BaseHTTPRequestHandler):
     def legacy(
         self, method: str, operation: str, slash: str, body: bytes
     ) -> tuple[int, str, bytes]:
-        simulator = self.server.simulator
+        simulator = self.server.service
         if not slash:
             if simulator.switches.legacy_without_slash == "301":
                 raise Refused(301, "Moved.", code="MOVED")
@@ -541,60 +425,11 @@ class Handler(BaseHTTPRequestHandler):
             simulator.staging.leave()
         return status, "application/xml", text.encode("utf-8")
 
-    # -- control -----------------------------------------------------------------
-    def control(self, method: str, path: str, body: bytes) -> None:
-        simulator = self.server.simulator
-        name, _, rest = path.removeprefix("/__sim__/").partition("/")
-        data = json.loads(body) if body else {}
-        reply: Any = {"ok": True}
-        if name == "truth":
-            reply = simulator.truth(rest)
-        elif name == "log" and method == "DELETE":
-            simulator.log.clear()
-        elif name == "log":
-            reply = simulator.log
-        elif name == "counters":
-            reply = simulator.counters()
-        elif name == "faults" and method == "DELETE":
-            simulator.faults.clear()
-        elif name == "faults":
-            simulator.faults.add(data)
-        elif name == "switches":
-            for key, text in data.items():
-                simulator.switches.set(key, str(text))
-        elif name == "clock":
-            simulator.clock.advance(float(data["advance_seconds"]))
-        elif name == "schedule":
-            simulator.schedule += data["changes"]
-        elif name == "change":
-            simulator.change(data)
-        elif name == "deny":
-            simulator.auth.denied = set(data["verbs"])
-        elif name == "expire_tokens":
-            simulator.auth.tokens.clear()
-        elif name == "credentials":
-            reply = {
-                "user": USER[0],
-                "password": USER[1],
-                "client_id": CLIENT[0],
-                "client_secret": CLIENT[1],
-            }
-        else:
-            reply = {"error": f"unknown control {name!r}"}
-        payload = dump(reply)
-        self.send_head(200, "application/json", len(payload))
-        self.wfile.write(payload)
 
+class WmsServer(Server):
+    """The one listener of the service."""
 
-class Server(ThreadingHTTPServer):
-    """Listens on loopback only."""
-
-    daemon_threads = True
-    request_queue_size = 128
+    service: Simulator
 
     def __init__(self, port: int, simulator: Simulator) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
-        self.simulator = simulator
-
-
-__all__ = ["ENVIRONMENT", "Server", "Simulator", "answer"]
+        super().__init__(port, simulator, WmsHandler, "wms")

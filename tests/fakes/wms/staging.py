@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
-    from entities import Row, Rows
-    from switches import Switches
+    from fakes.wms.entities import Row, Rows
+    from fakes.wms.switches import Switches
 
 # interface entity -> (stage entity, final entity, business key, list tag, row tag)
 INTERFACES = {
@@ -38,7 +38,7 @@ INTERFACES = {
 READY, PROCESSED = 10, 90
 
 
-def answer(success: bool, message: str) -> str:  # noqa: FBT001
+def answer(success: bool, message: str) -> str:
     root = ET.Element("root")
     ET.SubElement(root, "success").text = str(success)
     response = ET.SubElement(root, "response")
@@ -166,7 +166,7 @@ class Staging:
 
     def process(self, name: str, number: int, record: Row) -> None:
         stage_entity, final, key, _, _ = INTERFACES[name]
-        error = self.apply(name, final, key, record)
+        error = self.apply(final, key, record)
         self.processed.append({"entity": name, "record": record, "error": error})
         if error:
             self.rows.update(
@@ -182,8 +182,8 @@ class Staging:
         else:
             self.rows.delete(stage_entity, number)
 
-    def apply(self, name: str, final: str, key: str, record: Row) -> str:
-        """Creates, updates or deletes the final row; gives the reason when it cannot."""
+    def apply(self, final: str, key: str, record: Row) -> str:
+        """Creates, updates or deletes the final row; gives the reason if it cannot."""
         spec = self.rows.entities[final]
         business = record.get(key) or record.get(spec.key_field)
         if not business:

@@ -7,10 +7,10 @@ import dataclasses
 
 @dataclasses.dataclass
 class Switches:
-    """The readings a client has to survive; set by `--switch` or `/__sim__/switches`."""
+    """What a client has to survive; set by `--switch` or `/__sim__/switches`."""
 
     empty_last_page: str = "next_is_null"
-    """`next_is_null`, or `next_is_404`: a full last page links to a page with no rows."""
+    """`next_is_null`, or `next_is_404`: a full last page links to an empty one."""
     page_size_above: str = "clamp"
     """`clamp` or `400` for a page_size above 1,250."""
     default_page_size: int = 25
