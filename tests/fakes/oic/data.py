@@ -52,7 +52,7 @@ class Contents:
             "id": f"{code}|01.00.0000",
             "code": code,
             "version": "01.00.0000",
-            "name": f"Integration {n} – ü",
+            "name": f"Integration {n} ü",
             "status": "ACTIVATED" if n % 3 else "CONFIGURED",
             "pattern": "Scheduled" if is_scheduled else "Orchestration",
             "style": "freeform_scheduled" if is_scheduled else "freeform",
@@ -140,7 +140,7 @@ class Contents:
         return {
             "id": number,
             "integrationId": f"INT{n % 130:04d}|01.00.0000",
-            "integrationName": f"Integration {n % 130} – ü",
+            "integrationName": f"Integration {n % 130} ü",
             "integrationVersion": "01.00.0000",
             "status": status,
             "creationDate": at - dt.timedelta(seconds=30),

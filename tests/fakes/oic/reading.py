@@ -20,22 +20,10 @@ WINDOWS = {
     "2d": dt.timedelta(days=2),
     "3d": dt.timedelta(days=3),
 }
-INSTANCE_KEYS = set(
-    [
-        "timewindow",
-        "code",
-        "version",
-        "status",
-        "startdate",
-        "enddate",
-        "primaryValue",
-        "id",
-        "requestId",
-        "runId",
-        "minDuration",
-        "includePurged",
-    ]
-)
+INSTANCE_KEYS = {
+    *("timewindow", "code", "version", "status", "startdate", "enddate"),
+    *("primaryValue", "id", "requestId", "runId", "minDuration", "includePurged"),
+}
 
 
 def parse_q(text: str | None, known: set[str]) -> dict[str, str]:

@@ -102,9 +102,9 @@ class OicHandler(Handler):
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         try:
+            if self.server.name == "idcs" and parts.path != "/oauth2/v1/token":
+                return Reply(404)
             if self.server.name == "idcs":
-                if parts.path != "/oauth2/v1/token" or method != "POST":
-                    raise Refused(404, "Not found.")
                 header = self.headers.get("Authorization")
                 status, reply = service.tokens.issue(body, header)
                 return Reply(status, dump(reply))

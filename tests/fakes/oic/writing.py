@@ -29,7 +29,7 @@ class Writing:
         )
         return Reply(status, payload)
 
-    def unlocked(self, row: Row, key: str) -> None:
+    def unlocked(self, key: str) -> None:
         if key in self.switches.locked.split(","):
             raise Refused(self.switches.locked_status, f"{key} is locked by a user.")
 
@@ -51,7 +51,7 @@ class Writing:
             return self.done(f"create lookup {body['name']}", body)
         if existing is None:
             raise Refused(404, "Lookup was not found.")
-        self.unlocked(existing, body["name"])
+        self.unlocked(body["name"])
         existing.update(body)
         return self.done(f"replace lookup {body['name']}", existing)
 
@@ -83,7 +83,7 @@ class Writing:
         row = self.contents.find("connections", key)
         if row is None:
             raise Refused(404, "Connection was not found.")
-        self.unlocked(row, key)
+        self.unlocked(key)
         for group in ("connectionProperties", "securityProperties"):
             for change in data.get(group, []):
                 known = {p["propertyName"]: p for p in row[group]}
@@ -152,7 +152,7 @@ class Writing:
         row = self.contents.find("integrations", key)
         if row is None:
             raise Refused(404, "Integration was not found.")
-        self.unlocked(row, key)
+        self.unlocked(key)
         wanted = data.get("status")
         if wanted not in {"ACTIVATED", "CONFIGURED"}:
             raise Refused(400, f"Invalid status {wanted}")
