@@ -1,0 +1,84 @@
+"""`FlextTap`: the SDK's tap with our settings, output and discovery."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Tap
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+
+from flext_singer import settings
+from flext_singer.plugin import FlextPlugin
+from flext_singer.selection import DiscoveryCache, WantedStreams, cache_folder
+from flext_singer.writer import BufferedWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+
+class FlextTap(FlextPlugin, Tap):
+    """A Singer tap on the lean record path.
+
+    A system sets `name`, `package_name` and `config_jsonschema`, and overrides
+    `discover_streams`.
+    """
+
+    message_writer_class = BufferedWriter
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        TapCapabilities.ACTIVATE_VERSION,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.BATCH,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add the settings that every tap understands."""
+        settings.merge_missing(config_jsonschema, settings.COMMON, settings.TAP)
+        if PluginCapabilities.BATCH in cls.capabilities:
+            settings.merge_missing(config_jsonschema, settings.BATCH)
+        super().append_builtin_config(config_jsonschema)
+
+    @property
+    def writer(self) -> BufferedWriter:
+        """The output of this tap."""
+        writer = self.message_writer
+        if not isinstance(writer, BufferedWriter):
+            message = f"{self.name} writes through {type(writer).__name__}"
+            raise TypeError(message)
+        return writer
+
+    def wanted_streams(self) -> WantedStreams:
+        """Return which streams this run asks for, to discover only those.
+
+        With an input catalog, the catalog says it already: all are wanted.
+        """
+        if self.input_catalog is not None:
+            return WantedStreams(None)
+        return WantedStreams.from_environment()
+
+    def cached_discovery(
+        self,
+        compute: Callable[[], Any],
+    ) -> Any:  # noqa: ANN401 - any JSON value
+        """Return what `compute` discovers, computed once per run and settings.
+
+        Args:
+            compute: Asks the system; returns a value that JSON can hold.
+        """
+        parts = {
+            "plugin": self.name,
+            "version": self.plugin_version,
+            "settings": dict(self.config),
+            "wanted": repr(WantedStreams.from_environment()),
+        }
+        folder = cache_folder(self.config.get("catalog_cache_path"))
+        seconds = self.config.get("catalog_cache_seconds") or 0
+        return DiscoveryCache(folder, parts, seconds).get(compute)
