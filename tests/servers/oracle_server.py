@@ -86,7 +86,8 @@ class OracleServer:
         """Make the next matching statement fail (see oratest.faults)."""
         if self.is_real:
             pytest.skip("needs the test server: a real database takes no fault orders")
-        self.execute("ORATEST FAULT " + json.dumps(what))
+        order = json.dumps(what).replace("'", "''")
+        self.execute(f"ORATEST FAULT '{order}'")
 
     def clear_faults(self):
         if not self.is_real:

@@ -1,6 +1,6 @@
 """Faults that a test asks for, and the record of what the server was asked.
 
-A client asks with the statement ``ORATEST FAULT {json}``:
+A client asks with the statement ``ORATEST FAULT 'json'``:
 ``{"match": "from app.t", "code": 3113, "times": 1, "after_rows": 1000,
 "close": true, "text": "ORA-…"}``. `match` is a piece of the SQL text (any case;
 ``commit`` and ``direct path load`` are matched too), `after_rows` waits until a
@@ -60,7 +60,8 @@ class Faults:
             if words[1].upper() == "CLEAR":
                 self.active.clear()
             else:
-                self.active.append(Fault(**json.loads(words[2])))
+                order = words[2].strip().strip("'").replace("''", "'")
+                self.active.append(Fault(**json.loads(order)))
         return True
 
     def strike(self, text, rows_sent=-1):
