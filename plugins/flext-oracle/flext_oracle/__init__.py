@@ -1,0 +1,1 @@
+"""Singer tap and target for Oracle Database."""

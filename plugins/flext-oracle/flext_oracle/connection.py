@@ -36,6 +36,15 @@ SESSION = (
     " NLS_NUMERIC_CHARACTERS = '.,'"
     " NLS_SORT = BINARY NLS_COMP = BINARY"
 )
+PASSED_ON = (
+    "dsn",
+    "config_dir",
+    "password",
+    "proxy_user",
+    "ssl_server_cert_dn",
+    "wallet_location",
+    "wallet_password",
+)
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
 POOL_WAIT_MILLISECONDS = 60_000
@@ -48,55 +57,58 @@ def is_descriptor(dsn: str) -> bool:
     return dsn.lstrip().startswith("(")
 
 
+def listener_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Host, port, protocol and service, when no dsn says all of it.
+
+    Raises:
+        OracleError: The settings do not say where to connect.
+    """
+    if config.get("dsn"):
+        return {}
+    if not config.get("host"):
+        raise OracleError(
+            "neither host nor dsn is set", "settings", "set host, or dsn with an alias"
+        )
+    if bool(config.get("service_name")) == bool(config.get("sid")):
+        raise OracleError(
+            "exactly one of service_name and sid is needed",
+            "settings",
+            "set service_name (or sid, on an old server)",
+        )
+    name = "service_name" if config.get("service_name") else "sid"
+    return {
+        "host": config["host"],
+        "port": int(config.get("port") or 1521),
+        "protocol": config.get("protocol") or "tcp",
+        name: config[name],
+    }
+
+
 def connect_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of ``oracledb.ConnectParams`` for these settings.
+    """Keyword arguments of ``oracledb.create_pool`` for these settings.
 
     Raises:
         OracleError: The settings do not say where to connect, or contradict
             each other.
     """
-    where = "settings"
     if not config.get("username") and not config.get("wallet_location"):
-        raise OracleError("no username", where, "set username and password")
-    dsn = config.get("dsn")
-    arguments: dict[str, Any] = {}
-    if not dsn:
-        if not config.get("host"):
-            raise OracleError(
-                "neither host nor dsn is set", where, "set host, or dsn with an alias"
-            )
-        if bool(config.get("service_name")) == bool(config.get("sid")):
-            raise OracleError(
-                "exactly one of service_name and sid is needed",
-                where,
-                "set service_name (or sid, on an old server)",
-            )
-        arguments["host"] = config["host"]
-        arguments["port"] = int(config.get("port") or 1521)
-        arguments["protocol"] = config.get("protocol") or "tcp"
-        for name in ("service_name", "sid"):
-            if config.get(name):
-                arguments[name] = config[name]
+        raise OracleError("no username", "settings", "set username and password")
+    arguments = listener_arguments(config)
     if config.get("ssl_server_dn_match") is False:
         if not config.get("insecure_skip_dn_match"):
             raise OracleError(
                 "ssl_server_dn_match is false: any server could answer",
-                where,
+                "settings",
                 "fix the certificate, or confirm with insecure_skip_dn_match: true",
             )
         arguments["ssl_server_dn_match"] = False
-    for name in ("wallet_location", "wallet_password", "ssl_server_cert_dn"):
+    names = {name: name for name in PASSED_ON} | {"username": "user"}
+    for name, theirs in names.items():
         if config.get(name):
-            arguments[name] = config[name]
-    for name in ("config_dir", "proxy_user", "password"):
-        if config.get(name):
-            arguments[name] = config[name]
-    if config.get("username"):
-        arguments["user"] = config["username"]
-    arguments["tcp_connect_timeout"] = float(
-        config.get("connect_timeout_seconds") or 20
-    )
-    # Oracle limits it to the server's own; large units mean fewer packets.
+            arguments[theirs] = config[name]
+    timeout = config.get("connect_timeout_seconds")
+    arguments["tcp_connect_timeout"] = float(timeout or 20)
+    # The server may lower it; large units mean fewer packets.
     arguments["sdu"] = 65535
     return arguments
 
@@ -154,9 +166,7 @@ class Connections:
                 smallest = int(self.config.get("pool_min") or 1)
                 wanted = int(self.config.get("pool_max") or 4)
                 jobs = int(self.config.get("parallel_jobs") or 1)
-                dsn = self.config.get("dsn")
                 self._pool = oracledb.create_pool(
-                    **({"dsn": dsn} if dsn else {}),
                     min=smallest,
                     max=max(wanted, jobs + 1, smallest),
                     increment=1,
