@@ -38,12 +38,13 @@ KNOWN = (
 )
 
 DATE_TIME: dict[str, Any] = {"format": "date-time"}
+NUMBER: dict[str, Any] = {"type": ["null", "number"]}
 BASE64: dict[str, Any] = {"contentEncoding": "base64"}
 # NaN and the infinities have no JSON number; they travel as text.
 DOUBLE: dict[str, Any] = {"type": ["null", "number", "string"]}
 # What differs from a nullable string.
 SCHEMAS: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(NUMBER_TYPES, {"type": ["null", "number"]}),
+    **dict.fromkeys(NUMBER_TYPES, NUMBER),
     **dict.fromkeys(DOUBLE_TYPES, DOUBLE),
     **dict.fromkeys(TIME_TYPES, DATE_TIME),
     **dict.fromkeys(BYTES_TYPES, BASE64),
@@ -101,7 +102,7 @@ class ColumnType:
     @property
     def declaration(self) -> str:
         """The type as DDL writes it."""
-        length = f"({self.length}{'' if self.in_bytes else ' CHAR'})"
+        length = f"({self.length} {'BYTE' if self.in_bytes else 'CHAR'})"
         fraction = f"({MICROSECONDS if self.scale is None else self.scale})"
         special = {
             "VARCHAR2": f"VARCHAR2{length}",
