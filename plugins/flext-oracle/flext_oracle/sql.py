@@ -227,15 +227,15 @@ def replace_column(table: Table, column: Column, spare: str) -> list[str]:
 
 
 def insert(table: Table, columns: Sequence[Column], *, ordinal: bool = False) -> str:
-    """INSERT with one placeholder per column, from ``:1`` on."""
+    """INSERT with one placeholder per column, from ``:p1`` on."""
     names = [column.sql for column in columns]
     values = [
-        column.kind.placeholder(f":{position}")
+        column.kind.placeholder(f":p{position}")
         for position, column in enumerate(columns, 1)
     ]
     if ordinal:
         names.append(quoted(ORDINAL))
-        values.append(f":{len(columns) + 1}")
+        values.append(f":p{len(columns) + 1}")
     return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(values)})"
 
 
@@ -261,6 +261,30 @@ def merge(
 ) -> str:
     """The set MERGE from staging into the target."""
     source = newest_of_each_key(staging, columns, keys)
+    return _merge(target, source, columns, keys)
+
+
+def merge_one(
+    target: Table, staging: Table, columns: Sequence[Column], keys: Sequence[str]
+) -> str:
+    """The MERGE of one staging row, ``:p1`` its ordinal.
+
+    It finds the rows that a set MERGE failed on, without sending them again.
+    """
+    listed = ", ".join(column.sql for column in columns)
+    one = f"SELECT {listed} FROM {staging} WHERE {quoted(ORDINAL)} = :p1"
+    return _merge(target, one, columns, keys)
+
+
+def insert_one(target: Table, staging: Table, columns: Sequence[Column]) -> str:
+    """The INSERT of one staging row, ``:p1`` its ordinal."""
+    source = f"{staging} WHERE {quoted(ORDINAL)} = :p1"
+    return copy(target, source, columns)
+
+
+def _merge(
+    target: Table, source: str, columns: Sequence[Column], keys: Sequence[str]
+) -> str:
     on = " AND ".join(f"t.{quoted(key)} = s.{quoted(key)}" for key in keys)
     others = [column.sql for column in columns if column.name not in keys]
     text = f"MERGE INTO {target} t USING ({source}) s ON ({on})"
@@ -270,23 +294,6 @@ def merge(
     listed = ", ".join(column.sql for column in columns)
     values = ", ".join(f"s.{column.sql}" for column in columns)
     return text + f" WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({values})"
-
-
-def merge_row(target: Table, columns: Sequence[Column], keys: Sequence[str]) -> str:
-    """The MERGE of one bound row, for finding the row that a set MERGE failed on."""
-    values = ", ".join(
-        f"{column.kind.placeholder(f':{position}')} AS {column.sql}"
-        for position, column in enumerate(columns, 1)
-    )
-    on = " AND ".join(f"t.{quoted(key)} = s.{quoted(key)}" for key in keys)
-    others = [column.sql for column in columns if column.name not in keys]
-    text = f"MERGE INTO {target} t USING (SELECT {values} FROM DUAL) s ON ({on})"
-    if others:
-        assignments = ", ".join(f"t.{name} = s.{name}" for name in others)
-        text += f" WHEN MATCHED THEN UPDATE SET {assignments}"
-    listed = ", ".join(column.sql for column in columns)
-    given = ", ".join(f"s.{column.sql}" for column in columns)
-    return text + f" WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({given})"
 
 
 def copy(target: Table, source: str, columns: Sequence[Column]) -> str:

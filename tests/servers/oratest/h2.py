@@ -203,6 +203,10 @@ class H2Session(Rewriting):
                         ps.setLong(i, int(s))
                     else:
                         ps.setBigDecimal(i, self.BigDecimal(self.JString(s)))
+                elif v[0] == "YM":
+                    sign = "-" if v[1] < 0 or v[2] < 0 else ""
+                    years = f"{sign}{abs(v[1])}-{abs(v[2])}"
+                    ps.setString(i, f"INTERVAL '{years}' YEAR TO MONTH")
                 else:
                     raise OraError(
                         3001,

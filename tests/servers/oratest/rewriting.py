@@ -74,9 +74,41 @@ class Rewriting:
                         lex("CAST(FORMATDATETIME(")
                         + self.rewrite(args[0])
                         + lex(
-                            ", 'yyyy-MM-dd HH:mm:ss.SSSSSS', 'en', 'UTC') AS TIMESTAMP(6))"
+                            ", 'yyyy-MM-dd HH:mm:ss.SSSSSSSSS', 'en', 'UTC') AS TIMESTAMP(9))"
                         )
                     )
+                    i = j + 1
+                    continue
+                if fn in ("CHARTOROWID", "XMLTYPE"):
+                    out += self.rewrite(args[0])
+                    i = j + 1
+                    continue
+                if fn == "ROWIDTOCHAR":
+                    out += self.rowid_text(args[0])
+                    i = j + 1
+                    continue
+                if fn == "XMLSERIALIZE":
+                    out += self.rewrite(args[0][1 : find(args[0], "AS")])
+                    i = j + 1
+                    continue
+                if fn == "JSON_SERIALIZE":
+                    inner = args[0][: find(args[0], "RETURNING")]
+                    out += lex("CAST(") + self.rewrite(inner) + lex(" AS VARCHAR)")
+                    i = j + 1
+                    continue
+                if fn == "JSON":
+                    out += self.rewrite(args[0]) + lex(" FORMAT JSON")
+                    i = j + 1
+                    continue
+                if fn == "FROM_TZ":
+                    zone = args[1][0].t.strip("'")
+                    out += lex("CAST(CONCAT(CAST(") + self.rewrite(args[0])
+                    out += lex(f" AS VARCHAR), '{zone}')")
+                    out += lex(" AS TIMESTAMP(9) WITH TIME ZONE)")
+                    i = j + 1
+                    continue
+                if fn == "GET_SYSTEM_CHANGE_NUMBER" or fn == "TIMESTAMP_TO_SCN":
+                    out += lex("CAST(1 AS NUMBER)")
                     i = j + 1
                     continue
                 if fn == "LAST_DAY":
@@ -156,6 +188,9 @@ class Rewriting:
                             out.append(toks[i])
                             i += 1
                         v = toks[i]
+                        if v.u == "CHARTOROWID":
+                            v = toks[i + 2]
+                            i += 3
                         if v.k == "str":
                             v = Tok("num", str(w.rowid_number(v.t.strip("'"))))
                         v.rowid = True
@@ -247,6 +282,26 @@ class Rewriting:
             i += 1
         return out
 
+    def rowid_text(self, toks):
+        """SQL for the 18 digits of a ROWID: a row's own, or one made of numbers."""
+        own = toks[-1].u == "ROWID"
+        if not own and find(toks, "ROWID_CREATE") < 0:
+            return self.rewrite(toks)  # a column of type ROWID holds the text
+        if own:
+            source = text(toks[:-1]) + "_ROWID_"
+            block, row = f"FLOOR({source} / 4096)", f"MOD({source}, 4096)"
+        else:
+            at = find(toks, "ROWID_CREATE") + 1
+            args = split_commas(toks[at + 1 : close_of(toks, at)])
+            block, row = f"({text(args[3])})", f"({text(args[4])})"
+        digits = [
+            f"SUBSTRING('{w.ALPHABET}', CAST(MOD(FLOOR({value} / {64**power}), 64) AS INT) + 1, 1)"
+            for value, width in ((block, 6), (row, 3))
+            for power in range(width - 1, -1, -1)
+        ]
+        head = w.rowid_text(0)[:9]
+        return lex(f"CAST(CONCAT('{head}', {', '.join(digits)}) AS VARCHAR(18))")
+
     def cast_type(self, toks):
         u = text(toks).upper()
         if u in ("NUMBER(*,0)", "INTEGER", "INT", "NUMBER (*,0)"):
@@ -325,7 +380,7 @@ class Rewriting:
             return lex("NUMERIC(38,0)"), rest
         if u.startswith("FLOAT") or u in ("REAL", "DOUBLE PRECISION"):
             return lex('SYS."FLOAT"'), rest
-        if u in ("XMLTYPE", "LONG", "LONG RAW", "NCLOB"):
+        if u in ("XMLTYPE", "LONG", "LONG RAW", "NCLOB", "ROWID"):
             return lex(f'SYS."{u}"'), rest
         if u in ("BIGINT", "TEXT", "STRING", "TINYINT", "DATETIME", "BYTEA"):
             raise OraError(902, "ORA-00902: invalid datatype")

@@ -561,6 +561,8 @@ class Session:
             return w.dec_float(data)
         if kind == w.T_IDS:
             return w.dec_ids(data)
+        if kind == w.T_IYM:
+            return w.dec_iym(data)
         raise OraError(
             3001, f"ORA-03001: unimplemented feature (oratest): bind of type {kind}"
         )

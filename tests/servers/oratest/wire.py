@@ -351,3 +351,8 @@ def rowid_number(text: str) -> int:
         n = n << 6 | ALPHABET.index(ch)
     block, row = n >> 18, n & 0x3FFFF
     return block << 12 | min(row, 0xFFF)
+
+
+def dec_iym(b):
+    """A year-to-month interval: ("YM", years, months)."""
+    return "YM", int.from_bytes(b[:4], "big") - 0x80000000, b[4] - 60
