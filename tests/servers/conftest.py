@@ -14,7 +14,7 @@ def server(oracle_server):
 
 
 @pytest.fixture
-def conn(oracle_server, server):
+def conn(oracle_server, server):  # noqa: ARG001 - not for a real database
     oracle_server.drop_everything()
     with oracle_server.connect() as connection:
         yield connection

@@ -1,3 +1,4 @@
+import asyncio
 import datetime as dt
 import decimal
 
@@ -30,7 +31,6 @@ def test_types_and_batches(conn):
       d date, ts timestamp(6), tz timestamp(6) with time zone, ltz timestamp(6) with local time zone, c clob, b blob, r raw(16), f binary_double, g binary_float,
       ids interval day to second)""")
     n = 2500
-    tz = dt.timezone(dt.timedelta(hours=2))
     rows = [
         (
             i,
@@ -79,16 +79,21 @@ def test_types_and_batches(conn):
     cur.arraysize = 300
     cur.prefetchrows = 2
     cur.execute("select * from t order by id")
-    print([(d[0], d[1].name, d[2], d[3], d[4], d[5], d[6]) for d in cur.description])
     got = cur.fetchall()
     assert len(got) == n
     r = got[8]
-    assert r[0] == 8 and r[1] == "naïve-8" and r[3] == "ñ"
-    assert r[6] == dt.datetime(2024, 1, 2, 3, 4, 5) and r[7].microsecond == 123456
-    assert r[10].read() == "c" * 8 and r[11].read() == b"b" * 8 and r[12] == b"\xca\xfe"
-    assert r[13] == pytest.approx(8 / 3) and r[15] == dt.timedelta(days=1, seconds=8)
+    assert r[0] == 8
+    assert r[1] == "naïve-8"
+    assert r[3] == "ñ"
+    assert r[6] == dt.datetime(2024, 1, 2, 3, 4, 5)
+    assert r[7].microsecond == 123456
+    assert r[10].read() == "c" * 8
+    assert r[11].read() == b"b" * 8
+    assert r[12] == b"\xca\xfe"
+    assert r[13] == pytest.approx(8 / 3)
+    assert r[15] == dt.timedelta(days=1, seconds=8)
     assert got[0][2] is None  # the empty string is null
-    with oracledb_defaults(fetch_lobs=False, fetch_decimals=True):
+    with DriverDefaults(fetch_lobs=False, fetch_decimals=True):
         cur = conn.cursor()
         cur.execute("select amt, c, b, d, name from t where id = :id", id=8)
         assert cur.fetchone() == (
@@ -100,7 +105,7 @@ def test_types_and_batches(conn):
         )
 
 
-class oracledb_defaults:
+class DriverDefaults:
     def __init__(self, **kw):
         self.kw = kw
 
@@ -165,11 +170,10 @@ def test_batcherrors_and_rowcounts(conn):
     assert [(e.offset, e.code) for e in errs] == [(1, 12899), (3, 1)]
     assert cur.getarraydmlrowcounts() == [1, 0, 1, 0, 1]
     assert cur.execute("select count(*) from be").fetchone() == (3,)
-    with pytest.raises(oracledb.DatabaseError) as ei:
+    with pytest.raises(oracledb.DatabaseError):
         cur.executemany(
             "insert into be values (:1, :2)", [(10, "x"), (11, "toolong"), (12, "y")]
         )
-    print(ei.value.args[0].offset, cur.rowcount)
     assert cur.execute("select count(*) from be").fetchone() == (4,)
 
 
@@ -179,7 +183,7 @@ def test_reexecute_many(conn):
     for base in range(5):
         cur.executemany(
             "insert into rx values (:a, :b)",
-            [dict(a=base * 100 + i, b=f"v{i}") for i in range(100)],
+            [{"a": base * 100 + i, "b": f"v{i}"} for i in range(100)],
         )
     for i in (5, 105, 405):
         assert cur.execute("select b from rx where a = :x", x=i).fetchall() == [("v5",)]
@@ -195,7 +199,7 @@ def test_merge_returning_plsql(conn):
     cur.execute("create table m (id number primary key, v varchar2(20), n number)")
     cur.executemany(
         "merge into m t using (select :id id, :v v from dual) s on (t.id = s.id) when matched then update set t.v = s.v when not matched then insert (id, v) values (s.id, s.v)",
-        [dict(id=i % 3, v=f"v{i}") for i in range(6)],
+        [{"id": i % 3, "v": f"v{i}"} for i in range(6)],
     )
     assert cur.execute("select id, v from m order by id").fetchall() == [
         (0, "v3"),
@@ -227,8 +231,10 @@ def test_lobs(conn):
     t.write(" world", 6)
     cur.execute("insert into l values (2, :c, null)", c=t)
     c, b = cur.execute("select c, b from l where id = 1").fetchone()
-    assert c.size() == len(big) and c.read() == big and b.read(2, 4) == blob[1:5]
-    with oracledb_defaults(fetch_lobs=False):
+    assert c.size() == len(big)
+    assert c.read() == big
+    assert b.read(2, 4) == blob[1:5]
+    with DriverDefaults(fetch_lobs=False):
         assert conn.cursor().execute("select c, b from l order by id").fetchall() == [
             (big, blob),
             ("hello world", None),
@@ -236,7 +242,7 @@ def test_lobs(conn):
     cur.setinputsizes(c=oracledb.DB_TYPE_CLOB)
     cur.executemany(
         "insert into l (id, c) values (:id, :c)",
-        [dict(id=i, c="z" * 5000) for i in range(3, 6)],
+        [{"id": i, "c": "z" * 5000} for i in range(3, 6)],
     )
 
 
@@ -262,7 +268,6 @@ def test_arrow(conn):
     )
     t = pa.table(conn.fetch_df_all("select * from a order by id", arraysize=128))
     assert t.num_rows == 1000
-    print(t.schema)
     assert (
         sum(
             len(pa.table(b)) for b in conn.fetch_df_batches("select * from a", size=100)
@@ -305,7 +310,7 @@ def test_direct_path(conn):
         for i in range(50)
     ]
     conn.direct_path_load("APP", "DP", ["ID", "S", "D", "TS", "C", "B"], rows)
-    with oracledb_defaults(fetch_lobs=False):
+    with DriverDefaults(fetch_lobs=False):
         got = conn.cursor().execute("select * from dp order by id").fetchall()
     assert [tuple(r) for r in got] == [(r[0], r[1] or None, *r[2:]) for r in rows]
 
@@ -375,8 +380,6 @@ def test_scrolling_and_many_cursors(conn):
 
 
 def test_async(server):
-    import asyncio
-
     async def go():
         async with oracledb.connect_async(
             user="app", password="secret", dsn=server

@@ -2,14 +2,15 @@
 
 import pytest
 from flext_oracle.connection import Connections
-from flext_oracle.discovery import Filters, discover
-from flext_oracle.sql import Table
+from flext_oracle.discovery import Filters, FoundTable, discover
+from flext_oracle.sql import Column, Table
+from flext_oracle.type_mapping import from_dictionary
 
 pytestmark = pytest.mark.servers
 
 
 @pytest.fixture
-def found(database, settings):
+def found(database, settings):  # noqa: ARG001 - an empty schema
     connections = Connections({**settings}, "flext-tap-oracle")
 
     def find(**filters):
@@ -88,11 +89,7 @@ def test_quoted_names_keep_their_case(database, found):
     assert list(table.schema()["properties"]) == ["Id", "plain"]
 
 
-def test_a_type_nobody_can_read_is_left_out_and_says_so(found):
-    from flext_oracle.discovery import FoundTable
-    from flext_oracle.sql import Column
-    from flext_oracle.type_mapping import from_dictionary
-
+def test_a_type_nobody_can_read_is_left_out_and_says_so():
     kind = from_dictionary({"data_type": "SDO_GEOMETRY", "data_type_owner": "MDSYS"})
     table = FoundTable(Table("APP", "T"), columns=[Column("SHAPE", kind)])
     assert not kind.is_supported

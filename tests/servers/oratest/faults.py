@@ -37,9 +37,7 @@ class Faults:
     def __init__(self, trace_path=None):
         self.active: list[Fault] = []
         self.lock = threading.Lock()
-        self.trace = (
-            Path(trace_path).open("a", encoding="utf-8") if trace_path else None
-        )
+        self.trace = Path(trace_path) if trace_path else None
 
     def record(self, session, text, rows):
         """One JSON line per statement: who asked, with what module, and what."""
@@ -47,9 +45,8 @@ class Faults:
             return
         entry = {"session": session.sid, "sql": text, "rows": rows}
         entry["attributes"] = dict(session.attributes)
-        with self.lock:
-            self.trace.write(json.dumps(entry) + "\n")
-            self.trace.flush()
+        with self.lock, self.trace.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
 
     def control(self, text):
         """Take an ORATEST statement; False when it is none."""

@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import threading
+from pathlib import Path
 
 import jpype
 
@@ -37,7 +38,7 @@ JARS = [os.environ.get("ORATEST_H2_JAR", ""), "/usr/share/java/h2.jar"]
 
 def start_jvm():
     if not jpype.isJVMStarted():
-        jar = next((j for j in JARS if j and os.path.exists(j)), None)
+        jar = next((j for j in JARS if j and Path(j).exists()), None)
         if jar is None:
             raise RuntimeError(
                 "no h2 jar: apt-get install libh2-java, or set ORATEST_H2_JAR"

@@ -107,7 +107,7 @@ class Rewriting:
                     out += lex(" AS TIMESTAMP(9) WITH TIME ZONE)")
                     i = j + 1
                     continue
-                if fn == "GET_SYSTEM_CHANGE_NUMBER" or fn == "TIMESTAMP_TO_SCN":
+                if fn in ("GET_SYSTEM_CHANGE_NUMBER", "TIMESTAMP_TO_SCN"):
                     out += lex("CAST(1 AS NUMBER)")
                     i = j + 1
                     continue
