@@ -1,0 +1,1 @@
+"""FlexCore: from one ecosystem.yaml to running Meltano pipelines."""

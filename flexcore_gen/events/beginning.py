@@ -1,0 +1,186 @@
+"""Begins a run: its lock, its ids, what dead runs left behind, PipelineStarted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from flexcore_gen.events import locations, privacy, processes
+from flexcore_gen.events.journal import Journal
+from flexcore_gen.events.listener import warn
+from flexcore_gen.events.recorder import Recorder
+from flexcore_gen.events.recovery import settle
+from flexcore_gen.events.run_event import utc_now
+from flexcore_gen.events.running import RunningRun, RunRefusedError, RunRegistry
+from flexcore_gen.events.sensitive_settings import environment_secrets
+from flexcore_gen.events.steps import plan_steps
+from flexcore_gen.events.trace import begin_trace
+
+if TYPE_CHECKING:
+    from flexcore_gen.events.trace import Trace
+
+EXIT_REFUSED = 75
+"""EX_TEMPFAIL of sysexits.h: try again later."""
+
+
+def begin(
+    command: str, meltano_run_id: str, blocks: list[list[str]]
+) -> Recorder | None:
+    """Begin recording a run.
+
+    Args:
+        command: `run` or `el`.
+        meltano_run_id: Meltano's own id of the run, a UUID.
+        blocks: Plugin names of each block of `run`; empty for `el`.
+
+    Returns:
+        The recorder, or None when nothing is going to run (`--dry-run`).
+
+    Raises:
+        CliError: The pipeline is running already; Meltano ends with exit code 75.
+    """
+    import click  # noqa: PLC0415 - only for runs
+    from meltano.core.project import Project  # noqa: PLC0415 - only for runs
+
+    context = click.get_current_context(silent=True)
+    options: dict[str, Any] = dict(context.params) if context else {}
+    if _moves_nothing(options):
+        return None
+    project = Project.find()
+    if command == "el":
+        blocks = [[options["extractor"], options["loader"]]]
+    trace = begin_trace(meltano_run_id)
+    run = _describe(command, meltano_run_id, blocks, options, project, trace)
+    directory = locations.flexcore_directory(project.root)
+    registry = RunRegistry(directory)
+    dead = _enter(registry, run)
+    privacy.close_run_directory(project.sys_dir_root)
+    journal = Journal(
+        locations.store_address(
+            project.root, project.settings.get("flexcore.events_store")
+        ),
+        project.root,
+        directory,
+        warn,
+    )
+    settle(dead, registry, journal, project.sys_dir_root, warn)
+    trace.export(run.run_id)
+    recorder = Recorder(
+        run=run,
+        steps=plan_steps(project, blocks),
+        project=project,
+        journal=journal,
+        registry=registry,
+        secrets=environment_secrets(project),
+    )
+    recorder.start(_details(run, options, trace, blocks))
+    return recorder
+
+
+def _moves_nothing(options: dict[str, Any]) -> bool:
+    install = getattr(options.get("install_plugins"), "__name__", "")
+    only_installs = install == "_install_plugins_and_exit"
+    return bool(options.get("dry_run") or options.get("dry") or only_installs)
+
+
+def _describe(
+    command: str,
+    meltano_run_id: str,
+    blocks: list[list[str]],
+    options: dict[str, Any],
+    project: Any,  # noqa: ANN401 - meltano.core.project.Project
+    trace: Trace,
+) -> RunningRun:
+    environment = project.environment.name if project.environment else None
+    typed = options.get("blocks") or [name for block in blocks for name in block]
+    pipeline = " ".join(typed)
+    # A run id given by hand (--run-id) may come again; an event stream may not.
+    given = options.get("run_id") is not None
+    run_id = str(uuid.uuid4()) if given else meltano_run_id
+    if command == "el":
+        # Without a state id each `meltano el` stands alone, files and all.
+        state_id = options.get("state_id")
+        lock_key = f"el\n{environment}\n{state_id or run_id}"
+    else:
+        suffix = options.get("state_id_suffix") or ""
+        lock_key = f"run\n{environment}\n{pipeline}\n{suffix}"
+    pid = os.getpid()
+    return RunningRun(
+        run_id=run_id,
+        correlation_id=trace.correlation_id,
+        meltano_run_id=meltano_run_id,
+        pipeline=pipeline,
+        environment=environment,
+        lock_key=lock_key,
+        command=command,
+        plugins=[name.partition(":")[0] for block in blocks for name in block],
+        source=f"/flexcore/{project.root.name}/{environment or ''}",
+        host=processes.host_name(),
+        pid=pid,
+        process_started=processes.start_ticks(pid),
+        boot_id=processes.boot_id(),
+        since=utc_now(),
+    )
+
+
+def _enter(registry: RunRegistry, run: RunningRun) -> list[RunningRun]:
+    try:
+        return registry.enter(run)
+    except RunRefusedError as refusal:
+        holder = refusal.holder
+        warn(
+            f'error: pipeline "{run.pipeline}" is running already'
+            f"{f' in {run.environment}' if run.environment else ''}\n"
+            f"  where: run {holder.run_id}, pid {holder.pid} on {holder.host}, "
+            f"since {holder.since}\n"
+            f"  fix:   wait for it to end, or stop it with `kill {holder.pid}`"
+        )
+        raise _refusal() from None
+    except OSError as error:
+        warn(f"this run holds no lock: {error}")
+        return []
+
+
+def _refusal() -> Exception:
+    from meltano.cli.utils import CliError  # noqa: PLC0415 - rarely
+
+    error = CliError("The pipeline is running already", exit_code=EXIT_REFUSED)
+    error.printed = True
+    error.stops_the_run = True  # type: ignore[attr-defined]
+    return error
+
+
+def _details(
+    run: RunningRun,
+    options: dict[str, Any],
+    trace: Trace,
+    blocks: list[list[str]],
+) -> dict[str, Any]:
+    user = ""
+    with contextlib.suppress(Exception):  # an id without a name, in containers
+        import pwd  # noqa: PLC0415 - only for runs
+
+        user = pwd.getpwuid(os.getuid()).pw_name
+    return {
+        "run_id": run.run_id,
+        "meltano_run_id": run.meltano_run_id,
+        "pipeline": run.pipeline,
+        "environment": run.environment,
+        "command": run.command,
+        "steps": [" ".join(block) for block in blocks],
+        "plugins": run.plugins,
+        "full_refresh": bool(options.get("full_refresh")),
+        "state_id": options.get("state_id"),
+        "state_id_suffix": options.get("state_id_suffix"),
+        "trigger": os.environ.get("MELTANO_JOB_TRIGGER"),
+        "user": user,
+        "host": run.host,
+        "pid": run.pid,
+        "process_started": run.process_started,
+        "boot_id": run.boot_id,
+        "trace_id": trace.trace_id,
+        "span_id": trace.span_id,
+        "parent_span_id": trace.parent_span_id,
+    }

@@ -1,0 +1,359 @@
+"""Records one run: turns what the listener hears into events.
+
+It exists from the moment Meltano has validated the blocks of a run and is about to
+start the first one; from then on exactly one terminal event is written, however
+the process ends. Short of `kill -9`: the next start does that (recovery).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from flexcore_gen.events import failure, processes, verdict
+from flexcore_gen.events.block_notes import BlockNotes
+from flexcore_gen.events.dbt_results import DbtArtifacts, artifacts_for
+from flexcore_gen.events.listener import warn
+from flexcore_gen.events.run_event import RunEvent
+from flexcore_gen.events.sensitive_settings import add_plugin_secrets
+from flexcore_gen.events.steps import EXTRACT_LOAD, TRANSFORMATION, Step
+from flexcore_gen.events.store import RunClosedError
+from flexcore_gen.events.termination import Termination
+
+if TYPE_CHECKING:
+    from flexcore_gen.events.journal import Journal
+    from flexcore_gen.events.masking import Secrets
+    from flexcore_gen.events.running import RunningRun, RunRegistry
+
+
+class Recorder:
+    """The run of this process, from PipelineStarted to its terminal event."""
+
+    def __init__(
+        self,
+        *,
+        run: RunningRun,
+        steps: list[Step],
+        project: Any,  # noqa: ANN401 - meltano.core.project.Project
+        journal: Journal,
+        registry: RunRegistry,
+        secrets: Secrets,
+    ) -> None:
+        self._run = run
+        self._steps = steps
+        self._project = project
+        self._journal = journal
+        self._registry = registry
+        self._secrets = secrets
+        self._knows_secrets: bool | None = None
+        self._last_event: str | None = None
+        self._notes = BlockNotes()
+        self._artifacts: DbtArtifacts | None = None
+        self._step = 0
+        self._step_began = time.monotonic()
+        self._rows_extracted = 0
+        self._rows_loaded = 0
+        self._failure: failure.Failure | None = None
+        self._error: str | None = None
+        self._is_open = True
+        self._el_succeeded = False
+        self._startup_seconds = 0.0
+        self._began = time.monotonic()
+        self._termination = Termination()
+
+    # -- the beginning ---------------------------------------------------------
+
+    def start(self, details: dict[str, Any]) -> None:
+        """Write PipelineStarted and be ready for every ending."""
+        atexit.register(self._at_exit)
+        self._startup_seconds = round(processes.age_seconds(), 3)
+        self._began = self._step_began = time.monotonic()
+        self._write(
+            "PipelineStarted",
+            {**details, "startup_seconds": self._startup_seconds},
+        )
+        self._enter_step()
+
+    # -- what the listener hears -----------------------------------------------
+
+    def plugin_line(self, level: int, event: object, said: dict[str, Any]) -> None:
+        """Take in a line that a plugin wrote to stderr."""
+        self._notes.line(level, event, said)
+
+    def block_done(
+        self,
+        index: int,
+        *,
+        succeeded: bool,
+        seconds: float,
+        error: object = None,
+        exit_codes: object = None,
+    ) -> None:
+        """Record the end of a block.
+
+        Raises:
+            RunIncompleteError: The block says it succeeded but did not move all.
+        """
+        if not self._is_open:
+            return
+        step = self._steps[index]
+        done: dict[str, Any] = {**step.summary(), "duration_seconds": seconds}
+        if step.kind == TRANSFORMATION and self._artifacts is not None:
+            done |= self._artifacts.read(self._run.run_id)
+        if not succeeded:
+            self._failure = failure.of_block(
+                step, done, self._notes, str(error), exit_codes
+            )
+            return
+        if step.kind == EXTRACT_LOAD:
+            self._extract_load_done(step, done)
+        elif step.kind == TRANSFORMATION:
+            self._write("DataTransformationCompleted", done)
+        else:
+            self._write("CommandCompleted", done)
+        self._step = index + 1
+        self._enter_step()
+
+    def timed_out(self, seconds: float) -> None:
+        """Remember that `--timeout` ended the run."""
+        self._error = f"timed out after {seconds} s"
+
+    def stopping(self) -> None:
+        """See to it that plugins which ignore SIGTERM do not hold up the end."""
+        self._termination.kill_stragglers_later()
+
+    def command_error(self, text: str) -> None:
+        """Remember the error with which Meltano's command ends."""
+        self._error = self._error or text
+
+    def run_done(self, *, succeeded: bool) -> None:
+        """Write the terminal event; called inside Meltano's own `finally`."""
+        if succeeded and self._failure is None:
+            self._complete()
+        else:
+            self._fail(self._error or self._why())
+
+    def el_done(self) -> None:
+        """Record the one block of `meltano el`; the run ends with the process."""
+        self.block_done(
+            0,
+            succeeded=True,
+            seconds=round(time.monotonic() - self._step_began, 3),
+        )
+        self._el_succeeded = True
+
+    def el_failed(self, error: str, side: str, code: object) -> None:
+        """Record that the tap or the target of `meltano el` failed."""
+        seconds = round(time.monotonic() - self._step_began, 3)
+        self.block_done(
+            0, succeeded=False, seconds=seconds, error=error, exit_codes={side: code}
+        )
+
+    # -- one step --------------------------------------------------------------
+
+    def _enter_step(self) -> None:
+        self._notes = BlockNotes()
+        self._artifacts = None
+        self._step_began = time.monotonic()
+        self._termination.arm()
+        if self._step >= len(self._steps):
+            return
+        step = self._steps[self._step]
+        if step.kind == TRANSFORMATION:
+            with contextlib.suppress(Exception):  # dbt's own settings, not ours
+                self._artifacts = artifacts_for(self._project, step.plugins[0])
+            self._write("TransformationStarted", step.summary())
+
+    def _extract_load_done(self, step: Step, done: dict[str, Any]) -> None:
+        notes = self._notes
+        self._refuse_false_success(step, done)
+        extracted, loaded = notes.rows_extracted(), notes.rows_loaded()
+        self._rows_extracted += extracted
+        self._rows_loaded += loaded
+        streams = notes.streams()
+        total_bytes = sum(numbers.get("bytes", 0) for numbers in streams.values())
+        self._write(
+            "DataExtracted",
+            {
+                **done,
+                "plugin": step.extractor,
+                "target": step.loader,
+                "rows": extracted,
+                "rows_loaded": loaded,
+                "bytes": total_bytes or None,
+                "streams": streams,
+            },
+        )
+        self._write(
+            "TargetLoaded",
+            {
+                **done,
+                "plugin": step.loader,
+                "rows": loaded,
+                "streams": {
+                    stream: {"rows": side.records, "rejected": side.rejected}
+                    for stream, side in notes.loaded.items()
+                },
+                "files": notes.files,
+            },
+        )
+        if self._ends_extraction(step):
+            self._write(
+                "DataExtractionCompleted",
+                {"rows": self._rows_extracted, "steps": step.index + 1},
+            )
+
+    def _ends_extraction(self, step: Step) -> bool:
+        """Whether this was the last of the first steps that extract in a row."""
+        kinds = [each.kind for each in self._steps]
+        if step.index + 1 < len(kinds) and kinds[step.index + 1] == EXTRACT_LOAD:
+            return False
+        first = kinds.index(EXTRACT_LOAD)
+        return all(kind == EXTRACT_LOAD for kind in kinds[first : step.index])
+
+    def _refuse_false_success(self, step: Step, done: dict[str, Any]) -> None:
+        notes = self._notes
+        problems = verdict.unfinished_streams(notes)
+        unequal = verdict.unequal_counts(notes)
+        if unequal and not self._maps_streams(step):
+            problems += unequal
+        if not problems:
+            return
+        self._failure = failure.of_incomplete(step, done, notes, problems)
+        raise failure.incomplete_error(step, problems)
+
+    def _maps_streams(self, step: Step) -> bool:
+        """Whether records may be dropped or renamed on the way, on purpose."""
+        from meltano.core.plugin.settings_service import (  # noqa: PLC0415 - rarely
+            PluginSettingsService,
+        )
+
+        if len(step.plugins) > 2:  # noqa: PLR2004 - a mapper stands in between
+            return True
+        for name in step.plugins:
+            plugin = self._project.plugins.find_plugin(name)
+            settings = PluginSettingsService(self._project, plugin).as_dict()
+            if any(key.startswith("stream_maps") and settings[key] for key in settings):
+                return True
+        return False
+
+    # -- the endings -----------------------------------------------------------
+
+    def _complete(self) -> None:
+        self._end(
+            "PipelineCompleted",
+            {"steps_done": self._step, "steps_total": len(self._steps)},
+        )
+
+    def _fail(self, error: str | None) -> None:
+        found = self._failure
+        if found is None and self._step < len(self._steps):
+            done = self._steps[self._step].summary()
+            seconds = round(time.monotonic() - self._step_began, 3)
+            if self._artifacts is not None:
+                done |= self._artifacts.read(self._run.run_id)
+            found = failure.of_cut(
+                self._steps[self._step],
+                {**done, "duration_seconds": seconds},
+                self._notes,
+                error or "the process ended before the run did",
+            )
+        data: dict[str, Any] = {
+            "steps_done": self._step,
+            "steps_total": len(self._steps),
+            "reason": found.reason if found else "error",
+            "error": (found.error if found else error) or "the run failed",
+            "failed_step": found.step if found else None,
+        }
+        self._end("PipelineFailed", data)
+
+    def _end(self, name: str, data: dict[str, Any]) -> None:
+        if not self._is_open:
+            return
+        with self._termination.deferred():
+            self._is_open = False
+            self._write(
+                name,
+                {
+                    **data,
+                    "duration_seconds": round(time.monotonic() - self._began, 3),
+                    "startup_seconds": self._startup_seconds,
+                    "wall_seconds": round(processes.age_seconds(), 3),
+                    "rows": self._rows_loaded,
+                    "rows_extracted": self._rows_extracted,
+                },
+            )
+            self._registry.leave()
+            self._journal.close()
+
+    def _why(self) -> str | None:
+        """Meltano says `Run completed` in a `finally`: the cause is in flight."""
+        from meltano.core.job.job import (  # noqa: PLC0415 - only when a run fails
+            sigterm_received,
+        )
+
+        if self._termination.signal_name or sigterm_received():
+            return f"terminated ({self._termination.signal_name or 'SIGTERM'})"
+        cause = sys.exc_info()[1]
+        if isinstance(cause, (asyncio.CancelledError, KeyboardInterrupt)):
+            return "interrupted (Ctrl-C)"
+        if cause is None or str(cause) in {"", "0", "1"}:
+            return None
+        return f"{type(cause).__name__}: {cause}"
+
+    def _at_exit(self) -> None:
+        if not self._is_open or os.getpid() != self._run.pid:
+            return
+        try:
+            code = getattr(sys.modules.get("meltano.cli"), "exit_code", None)
+            if self._el_succeeded and self._failure is None and code == 0:
+                self._complete()
+            elif self._termination.signal_name:
+                self._fail(f"terminated ({self._termination.signal_name})")
+            else:
+                self._fail(self._error or self._why())
+        except Exception as error:  # noqa: BLE001 - the process is ending anyway
+            warn(f"the end of this run is not recorded: {error}")
+
+    # -- writing ---------------------------------------------------------------
+
+    def _write(self, name: str, data: dict[str, Any]) -> None:
+        with self._termination.deferred():
+            event = RunEvent(
+                name=name,
+                source=self._run.source,
+                subject=self._run.pipeline,
+                aggregate_id=self._run.run_id,
+                correlation_id=self._run.correlation_id,
+                causation_id=self._last_event,
+                data=self._masked(name, data),
+            )
+            try:
+                self._journal.write(event)
+            except RunClosedError as error:
+                self._is_open = False
+                warn(str(error))
+            self._last_event = event.id
+
+    def _masked(self, name: str, data: dict[str, Any]) -> dict[str, Any]:
+        # Resolving settings takes a moment, and the first events hold no text of
+        # a plugin's.
+        if self._knows_secrets is None and name not in _TEXTLESS:
+            try:
+                add_plugin_secrets(self._secrets, self._project, self._run.plugins)
+                self._knows_secrets = True
+            except Exception as error:  # noqa: BLE001 - then say less
+                self._knows_secrets = False
+                warn(f"what plugins said is left out of events: {type(error).__name__}")
+        if self._knows_secrets is False:
+            data = failure.without_plugin_text(data)
+        masked: dict[str, Any] = self._secrets.mask_all(data)
+        return masked
+
+
+_TEXTLESS = frozenset({"PipelineStarted", "TransformationStarted"})
