@@ -21,7 +21,7 @@ _LINE_LENGTH = 1000
 _BEGUN = re.compile(r"Beginning sync of '([^']+)' in ")
 _METRIC_TEXT = "METRIC: {"
 _ERROR_TEXT = re.compile(
-    r"\b(error|fatal|critical)\b\s*:|^[A-Za-z_][\w.]*Error\b", re.I
+    r"\b(error|fatal|critical)\b\s*:|^[A-Za-z_][\w.]*Error\b", re.IGNORECASE
 )
 _ADVICE = re.compile(r"^\s+(where|fix):\s")
 

@@ -104,7 +104,7 @@ class DbtArtifacts:
 
 
 def artifacts_for(project: Any, plugin_name: str) -> DbtArtifacts:  # noqa: ANN401 - meltano.core.project.Project
-    """Return the artifacts of the dbt plugin: where its settings say, else transform/."""
+    """Return the artifacts of a dbt plugin: where its settings say, or transform/."""
     from meltano.core.plugin.settings_service import (  # noqa: PLC0415 - only for runs
         PluginSettingsService,
     )

@@ -66,7 +66,7 @@ def of_block(
     )
 
 
-def of_cut(step: Step, done: dict[str, Any], notes: BlockNotes, error: str) -> Failure:
+def of_cut(done: dict[str, Any], notes: BlockNotes, error: str) -> Failure:
     """Return the failure of a block that was broken off."""
     word = error.split(" ", 1)[0]
     reason = word if word in {"terminated", "interrupted"} else "error"

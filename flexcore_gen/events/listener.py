@@ -21,7 +21,8 @@ EL_LOGGER = "meltano.cli.elt"
 PLUGIN_LOGGER = "meltano.plugin.stderr"
 ERROR_LOGGER = "meltano.cli.utils"
 
-RUN_COMMANDS = frozenset({"run", "el", "elt", "invoke", "test"})
+RUN_COMMANDS = frozenset({"run", "el", "elt"})
+PLUGIN_COMMANDS = RUN_COMMANDS | {"invoke", "test"}
 """Commands that write plugin configuration, passwords included, to disk."""
 
 
@@ -77,7 +78,7 @@ class Listener(logging.Handler):
             return True
         try:
             self._hear(record, record.msg)
-        except Exception as error:  # noqa: BLE001 - the run goes on without the hook
+        except Exception as error:  # the run goes on without the hook
             if getattr(error, "stops_the_run", False):
                 raise
             self.is_off = True
@@ -146,7 +147,13 @@ class Listener(logging.Handler):
         from flexcore_gen.events.beginning import begin  # noqa: PLC0415 - only for runs
 
         settle_levels(self)
-        self.recorder = begin(command, run_id, blocks)
+        try:
+            self.recorder = begin(command, run_id, blocks)
+        finally:
+            if self.recorder is None:
+                from flexcore_gen.events import trace  # noqa: PLC0415 - only for runs
+
+                trace.put_back()
         self.is_off = self.recorder is None
 
 
@@ -205,8 +212,12 @@ def install() -> None:
         if name in {RUN_LOGGER, EL_LOGGER}:
             logger.addFilter(heard)
     settle_levels(_installed)
-    if not RUN_COMMANDS.isdisjoint(sys.argv[1:]):
-        from flexcore_gen.events import privacy, stale_rows  # noqa: PLC0415
+    if not PLUGIN_COMMANDS.isdisjoint(sys.argv[1:]):
+        from flexcore_gen.events import privacy  # noqa: PLC0415 - only for these
 
         privacy.guard_plugin_files()
+    if not RUN_COMMANDS.isdisjoint(sys.argv[1:]):
+        from flexcore_gen.events import stale_rows, trace  # noqa: PLC0415
+
         stale_rows.install()
+        trace.set_aside()

@@ -61,7 +61,6 @@ class Recorder:
         self._failure: failure.Failure | None = None
         self._error: str | None = None
         self._is_open = True
-        self._el_succeeded = False
         self._startup_seconds = 0.0
         self._began = time.monotonic()
         self._termination = Termination()
@@ -136,7 +135,7 @@ class Recorder:
         if succeeded and self._failure is None:
             self._complete()
         else:
-            self._fail(self._error or self._why())
+            self._fail(self._signal() or self._error or self._why())
 
     def el_done(self) -> None:
         """Record the one block of `meltano el`; the run ends with the process."""
@@ -145,7 +144,6 @@ class Recorder:
             succeeded=True,
             seconds=round(time.monotonic() - self._step_began, 3),
         )
-        self._el_succeeded = True
 
     def el_failed(self, error: str, side: str, code: object) -> None:
         """Record that the tap or the target of `meltano el` failed."""
@@ -258,7 +256,6 @@ class Recorder:
             if self._artifacts is not None:
                 done |= self._artifacts.read(self._run.run_id)
             found = failure.of_cut(
-                self._steps[self._step],
                 {**done, "duration_seconds": seconds},
                 self._notes,
                 error or "the process ended before the run did",
@@ -291,14 +288,17 @@ class Recorder:
             self._registry.leave()
             self._journal.close()
 
-    def _why(self) -> str | None:
-        """Meltano says `Run completed` in a `finally`: the cause is in flight."""
+    def _signal(self) -> str | None:
+        """Say which signal ended the run, if one did."""
         from meltano.core.job.job import (  # noqa: PLC0415 - only when a run fails
             sigterm_received,
         )
 
-        if self._termination.signal_name or sigterm_received():
-            return f"terminated ({self._termination.signal_name or 'SIGTERM'})"
+        name = self._termination.signal_name or (sigterm_received() and "SIGTERM")
+        return f"terminated ({name})" if name else None
+
+    def _why(self) -> str | None:
+        """Meltano says `Run completed` in a `finally`: the cause is in flight."""
         cause = sys.exc_info()[1]
         if isinstance(cause, (asyncio.CancelledError, KeyboardInterrupt)):
             return "interrupted (Ctrl-C)"
@@ -311,12 +311,13 @@ class Recorder:
             return
         try:
             code = getattr(sys.modules.get("meltano.cli"), "exit_code", None)
-            if self._el_succeeded and self._failure is None and code == 0:
+            if code == 0 and self._failure is None:
                 self._complete()
-            elif self._termination.signal_name:
-                self._fail(f"terminated ({self._termination.signal_name})")
             else:
-                self._fail(self._error or self._why())
+                stopped = self._signal()
+                if stopped:  # `meltano el` leaves its plugins behind
+                    self._termination.stop_descendants()
+                self._fail(stopped or self._error)
         except Exception as error:  # noqa: BLE001 - the process is ending anyway
             warn(f"the end of this run is not recorded: {error}")
 

@@ -133,7 +133,7 @@ class RunRegistry:
     @contextlib.contextmanager
     def _mutex(self) -> Iterator[None]:
         path = self._directory / ".mutex"
-        with open(path, "ab", opener=_private) as file:  # noqa: PTH123 - Path has no opener
+        with open(path, "ab", opener=_private) as file:
             deadline = time.monotonic() + MUTEX_SECONDS
             while True:
                 try:

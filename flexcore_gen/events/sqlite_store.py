@@ -5,6 +5,8 @@ event, synced to disk; triggers refuse any change to what is written; each row
 carries the hash of the row before it.
 """
 
+# ruff: noqa: S608 - every statement is put together from constants of this module
+
 from __future__ import annotations
 
 import contextlib
@@ -37,7 +39,7 @@ _FIELDS = (
 
 # The insert trigger stops `INSERT OR REPLACE`, which deletes rows without
 # firing delete triggers.
-_SCHEMA = f"""
+_SCHEMA = f"""\
 CREATE TABLE events (
   sequence       INTEGER PRIMARY KEY AUTOINCREMENT,
   id             TEXT NOT NULL UNIQUE,
@@ -175,14 +177,13 @@ class SqliteStore:
 
     def _append(self, event: RunEvent) -> StoredEvent:
         known = self._connection.execute(
-            f"SELECT sequence, {_FIELDS}, previous_hash, hash FROM events "  # noqa: S608 - constants
-            "WHERE id = ?",
+            f"SELECT sequence, {_FIELDS}, previous_hash, hash FROM events WHERE id = ?",
             (event.id,),
         ).fetchone()
         if known is not None:
             return _stored(known)
         closed = self._connection.execute(
-            f"SELECT name FROM events WHERE aggregate_id = ? "  # noqa: S608 - constants
+            f"SELECT name FROM events WHERE aggregate_id = ? "
             f"AND name IN ({_TERMINAL_SQL})",
             (event.aggregate_id,),
         ).fetchone()
@@ -199,7 +200,7 @@ class SqliteStore:
         fields = _field_values(event, version)
         digest = _digest(previous, fields)
         cursor = self._connection.execute(
-            f"INSERT INTO events ({_FIELDS}, previous_hash, hash) "  # noqa: S608 - constants
+            f"INSERT INTO events ({_FIELDS}, previous_hash, hash) "
             f"VALUES ({', '.join('?' * (len(fields) + 2))})",
             (*fields, previous, digest),
         )
@@ -211,7 +212,7 @@ class SqliteStore:
         values = () if run_id is None else (run_id,)
         try:
             rows = self._connection.execute(
-                f"SELECT sequence, {_FIELDS}, previous_hash, hash FROM events "  # noqa: S608 - constants
+                f"SELECT sequence, {_FIELDS}, previous_hash, hash FROM events "
                 f"{where} ORDER BY sequence",
                 values,
             )
@@ -261,7 +262,7 @@ class SqliteStore:
         previous, count = GENESIS, 0
         try:
             rows = self._connection.execute(
-                f"SELECT sequence, {_FIELDS}, previous_hash, hash FROM events "  # noqa: S608 - constants
+                f"SELECT sequence, {_FIELDS}, previous_hash, hash FROM events "
                 "ORDER BY sequence"
             )
             for row in rows:

@@ -59,6 +59,10 @@ class Termination:
             self._timer.daemon = True
             self._timer.start()
 
+    def stop_descendants(self) -> None:
+        """Stop what Meltano started, in order, and wait for it."""
+        processes.stop(processes.descendants(os.getpid()), GRACE_SECONDS)
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._deferrals:
             self._pending = number

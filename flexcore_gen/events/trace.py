@@ -47,6 +47,25 @@ class Trace:
         os.environ[TRACE_VARIABLE] = self.traceparent
 
 
+_handed_in: dict[str, str] = {}
+
+
+def set_aside() -> None:
+    """Take what the caller handed in out of the environment, until the run begins.
+
+    Meltano copies the environment for each plugin before the run begins, and lets
+    the copy win: a variable that is in it could not be set for plugins any more.
+    """
+    for name in (CORRELATION_VARIABLE, RUN_VARIABLE, DBT_RUN_VARIABLE, TRACE_VARIABLE):
+        if name in os.environ:
+            _handed_in[name] = os.environ.pop(name)
+
+
+def put_back() -> None:
+    """Undo `set_aside`: the run goes on without the hook."""
+    os.environ.update(_handed_in)
+
+
 def begin_trace(meltano_run_id: str) -> Trace:
     """Start the run's span: in the trace handed in, else in one of its own.
 
@@ -55,12 +74,12 @@ def begin_trace(meltano_run_id: str) -> Trace:
     is 128 bits like a UUID, so an own trace has the correlation id's digits.
     """
     correlation_id = meltano_run_id
-    handed_in = os.environ.get(CORRELATION_VARIABLE)
+    handed_in = _handed_in.get(CORRELATION_VARIABLE)
     if handed_in:
         with contextlib.suppress(ValueError):
             correlation_id = str(uuid.UUID(handed_in))
     span_id = secrets.token_hex(8)
-    incoming = _TRACEPARENT.fullmatch(os.environ.get(TRACE_VARIABLE, "").strip())
+    incoming = _TRACEPARENT.fullmatch(_handed_in.get(TRACE_VARIABLE, "").strip())
     if incoming:
         trace_id, parent, flags = incoming.groups()
         return Trace(correlation_id, trace_id, span_id, parent, flags)
