@@ -1,8 +1,11 @@
 {{ config(enabled=var('ldif_flext_names')) }}
 
 select
+    {{ as_text("entry_type || ':' || coalesce(primary_object_class, '')") }}
+        as insight_id,
+
     entry_type,
-    {{ as_text('primary_object_class') }} as primary_object_class,
+    primary_object_class,
 
     {{ as_count('count(*)') }} as entry_count,
     {{ as_count('sum(entry_size_bytes)') }} as entry_bytes,

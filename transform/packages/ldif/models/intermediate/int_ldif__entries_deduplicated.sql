@@ -1,4 +1,4 @@
--- The rule when several records hold one DN: the one read last stands for it;
+-- The rule when several records hold one DN: the one landed last stands for it;
 -- within one moment the later file by name, then the later line.
 with entries as (
 

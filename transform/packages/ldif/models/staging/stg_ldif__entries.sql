@@ -19,7 +19,7 @@ with landed as (
 
 ),
 
--- An append-only load holds a record once per run: the last one read counts.
+-- An append-only load holds a record once per run: the last one landed counts.
 numbered as (
 
     select
