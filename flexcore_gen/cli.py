@@ -1,0 +1,106 @@
+"""`flexcore-gen`: the command line. Subcommands are loaded when they are used.
+
+`--help` must answer at once (150 ms), so this module imports click and nothing
+else of weight; each command's module is imported when the command runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Command, module and attribute, and the line that `--help` shows.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("init", "init", "Make a working environment with a sample pipeline."),
+    "list": ("listing", "list_group", "List plugins and their settings."),
+    "validate": ("validate", "validate", "Check an ecosystem, or one of its files."),
+    "plan": ("planning", "plan", "Show the tasks that pipelines become."),
+    "generate": ("generate", "generate", "Render every file of the project."),
+    "check": ("generate", "check", "Fail if generate would change anything."),
+    "explain": ("explain", "explain", "Show which lines made a rendered file."),
+    "schema": ("schema", "schema", "Print the JSON Schema for editors."),
+    "runs": ("", "runs", "Show what ran."),
+    "events": ("", "events", "Read and look after the event store."),
+}
+_EVENTS_MODULE = "flexcore_gen.events.commands"
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports the one that is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own
+        """The commands in the order of a user's way."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's own
+        """Imports a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        name = f"flexcore_gen.commands.{module}" if module else _EVENTS_MODULE
+        command: click.Command = getattr(import_module(name), attribute)
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's own
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Lists the commands from the table, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line[2]) for name, line in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggests the nearest command for a misspelt one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from flexcore_gen.errors import suggest  # noqa: PLC0415 - rarely
+
+            ctx.fail(f'no command is called "{args[0]}": {suggest(args[0], COMMANDS)}')
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="flexcore", prog_name="flexcore-gen")
+def cli() -> None:
+    """From one ecosystem.yaml to running Meltano pipelines."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command; the exit code says how it went (0, 1, 2, 3, 130)."""
+    try:
+        result = cli.main(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("flexcore-gen: interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read us has seen enough; stdout must not be flushed again.
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        from flexcore_gen import report  # noqa: PLC0415 - only for errors
+        from flexcore_gen.errors import (  # noqa: PLC0415 - only for errors
+            FlexCoreError,
+            InvalidEcosystemError,
+        )
+
+        if not isinstance(error, FlexCoreError):
+            raise
+        if isinstance(error, InvalidEcosystemError):
+            report.tell_problems(p for p in error.problems if p.severity != "note")
+        else:
+            report.tell_error(error)
+        sys.exit(error.exit_code)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,381 @@
+"""Reads ecosystem.yaml, pipelines/ and config/ into an `Ecosystem`.
+
+Every problem is collected before the reading gives up, each with file, line
+and column. Warnings and notes come back in `Ecosystem.remarks`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from flexcore_gen.connection_reading import read_connections
+from flexcore_gen.errors import (
+    InvalidEcosystemError,
+    Problem,
+    sorted_problems,
+    suggest,
+)
+from flexcore_gen.known_plugins import KnownPlugins, known_plugins
+from flexcore_gen.loading import Value
+from flexcore_gen.model import Connection, Ecosystem, Environment
+from flexcore_gen.pipeline_reading import PipelineReader, check_uses
+from flexcore_gen.reading import Reader
+from flexcore_gen.shapes import (
+    ECOSYSTEM,
+    EVENTS,
+    OUTPUTS,
+    OVERLAY,
+    PARALLEL_OUTPUTS,
+)
+from flexcore_gen.sources import Sources, load_sources, merge
+from flexcore_gen.warehouse_reading import merged_warehouse, read_warehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from flexcore_gen.loading import Plain
+    from flexcore_gen.model import Pipeline
+
+_DEFAULT_OUTPUTS = ("meltano", "dbt")
+
+
+def load_ecosystem(path: Path) -> Ecosystem:
+    """Reads an ecosystem, or a file that is a part of one.
+
+    Args:
+        path: A folder with ecosystem.yaml, that file, or a single pipeline,
+            request, connection or environment file.
+
+    Raises:
+        FlexCoreError: Nothing can be read at that place.
+        InvalidEcosystemError: The input has errors; it carries all of them.
+    """
+    problems: list[Problem] = []
+    sources = load_sources(path, problems)
+    if sources is None:
+        raise InvalidEcosystemError(problems)
+    return read_ecosystem(sources, known_plugins(), problems)
+
+
+def read_ecosystem(
+    sources: Sources, plugins: KnownPlugins, problems: list[Problem]
+) -> Ecosystem:
+    """Turns loaded sources into an ecosystem; see `load_ecosystem`."""
+    ecosystem = _EcosystemReader(sources, plugins, problems).read()
+    problems = list(sorted_problems(problems))
+    if ecosystem is None or any(problem.is_error for problem in problems):
+        raise InvalidEcosystemError(problems)
+    return ecosystem
+
+
+class _EcosystemReader:
+    def __init__(
+        self, sources: Sources, plugins: KnownPlugins, problems: list[Problem]
+    ) -> None:
+        self.sources = sources
+        self.plugins = plugins
+        self.reader = Reader(problems)
+        self.problems = problems
+
+    def read(self) -> Ecosystem | None:
+        reader, main = self.reader, self.sources.main
+        entries = reader.fields(main, ECOSYSTEM, "")
+        if "version" in entries:
+            self._version(entries["version"])
+        project = (
+            reader.name(entries["project"], "project") if "project" in entries else None
+        )
+        connections = self._connections(entries.get("connections"))
+        warehouse = read_warehouse(entries.get("warehouse"), main.mark, reader)
+        defaults = self._defaults(entries.get("defaults"))
+        outputs = (
+            reader.choices(entries["outputs"], ECOSYSTEM.field("outputs"), "outputs")
+            if "outputs" in entries
+            else _DEFAULT_OUTPUTS
+        )
+        environments = self._environments(entries, connections)
+        everywhere = dict(connections)
+        for environment in environments:
+            for name, connection in environment.connections.items():
+                if name not in everywhere:
+                    everywhere[name] = Connection(
+                        name, connection.system, {}, connection.mark
+                    )
+        pipelines = self._pipelines(entries, everywhere)
+        default = self._default_environment(entries, environments)
+        ecosystem = Ecosystem(
+            project=project or "unnamed",
+            warehouse=warehouse,
+            connections=dict(sorted(everywhere.items())),
+            pipelines=tuple(sorted(pipelines, key=lambda p: p.name)),
+            environments=environments,
+            default_environment=default,
+            outputs=tuple(name for name in OUTPUTS if name in outputs),
+            mark=main.mark,
+            source=self.sources.main_file,
+            events=self._events(entries.get("events"), "events"),
+            defaults=defaults,
+            install=(
+                reader.choice(
+                    entries["install"], ECOSYSTEM.field("install").choices, "install"
+                )
+                if "install" in entries
+                else None
+            )
+            or "shared",
+            state_backend=(
+                reader.text(entries["state_backend"], "state_backend")
+                if "state_backend" in entries
+                and reader.check_no_secret(
+                    "state_backend", entries["state_backend"], "state_backend"
+                )
+                else None
+            ),
+            owned=(
+                reader.texts(entries["owned"], "owned") if "owned" in entries else ()
+            ),
+        )
+        self._step_overlays(ecosystem)
+        ecosystem = self._with_steps(ecosystem)
+        check_uses(ecosystem, self.plugins, reader)
+        self._check_warehouse(ecosystem, entries)
+        remarks = tuple(p for p in sorted_problems(self.problems) if not p.is_error)
+        return replace(ecosystem, remarks=remarks)
+
+    def _version(self, value: Value) -> None:
+        version = self.reader.integer(value, "version", 0)
+        if version is not None and version != 1:
+            self.reader.error(
+                value.mark,
+                f"version {version} is not known",
+                "write `version: 1`",
+                "version",
+            )
+
+    def _connections(self, value: Value | None) -> dict[str, Connection]:
+        return read_connections(value, self.plugins, self.reader)
+
+    # environments --------------------------------------------------------
+
+    def _environments(
+        self, entries: dict[str, Value], connections: dict[str, Connection]
+    ) -> tuple[Environment, ...]:
+        reader = self.reader
+        overlays = self.sources.overlays
+        if "environments" in entries:
+            names = list(
+                dict.fromkeys(reader.names(entries["environments"], "environments"))
+            )
+            for name, overlay in overlays.items():
+                if name not in names:
+                    reader.warn(
+                        overlay.mark,
+                        f'no environment is called "{name}", so this file is not used',
+                        suggest(name, names)
+                        + f"; or add {name} to environments in ecosystem.yaml",
+                        "environments",
+                    )
+        else:
+            names = sorted(overlays) or ["development"]
+        found = []
+        for name in names:
+            own = overlays.get(name)
+            found.append(
+                self._environment(name, own, entries, connections)
+                if own is not None
+                else Environment(name)
+            )
+        return tuple(found)
+
+    def _environment(
+        self,
+        name: str,
+        overlay: Value,
+        entries: dict[str, Value],
+        base: dict[str, Connection],
+    ) -> Environment:
+        reader = self.reader
+        own = reader.fields(overlay, OVERLAY, "")
+        connections: dict[str, Connection] = {}
+        if "connections" in own:
+            merged = merge(entries.get("connections"), own["connections"])
+            touched = own["connections"].data
+            if isinstance(touched, dict) and isinstance(merged.data, dict):
+                only = Value(
+                    {key: merged.data[key] for key in touched},
+                    merged.mark,
+                    "",
+                    merged.key_marks,
+                )
+                connections = self._connections(only)
+        for connection in connections.values():
+            before = base.get(connection.name)
+            if before and before.system != connection.system:
+                reader.error(
+                    connection.mark,
+                    f'connection "{connection.name}" is {before.system} in '
+                    f"{self.sources.main_file} and {connection.system} here",
+                    "a connection keeps its system in every environment",
+                    f"connections.{connection.name}.system",
+                )
+        warehouse = (
+            read_warehouse(
+                merged_warehouse(entries.get("warehouse"), own["warehouse"]),
+                overlay.mark,
+                reader,
+            )
+            if "warehouse" in own
+            else None
+        )
+        return Environment(
+            name=name,
+            connections=connections,
+            warehouse=warehouse,
+            events=self._events(own.get("events"), "events"),
+            defaults=(
+                self._defaults(merge(entries.get("defaults"), own["defaults"]))
+                if "defaults" in own
+                else None
+            ),
+        )
+
+    def _default_environment(
+        self, entries: dict[str, Value], environments: tuple[Environment, ...]
+    ) -> str:
+        names = [environment.name for environment in environments]
+        if value := entries.get("default_environment"):
+            chosen = self.reader.choice(value, names, "default_environment")
+            if chosen:
+                return chosen
+        return names[0] if names else "development"
+
+    # pipelines -----------------------------------------------------------
+
+    def _pipelines(
+        self, entries: dict[str, Value], connections: Mapping[str, Connection]
+    ) -> list[Pipeline]:
+        self.pipeline_reader = PipelineReader(self.reader, self.plugins, connections)
+        found: dict[str, Pipeline] = {}
+        documents = list(self.sources.pipelines)
+        if "pipelines" in entries:
+            documents += [
+                (item, f"pipelines[{index}]")
+                for index, item in enumerate(
+                    self.reader.items(entries["pipelines"], "pipelines")
+                )
+            ]
+        for value, path in documents:
+            for pipeline in self.pipeline_reader.read(value, path):
+                if before := found.get(pipeline.name):
+                    self.reader.error(
+                        pipeline.mark,
+                        f'a second pipeline is called "{pipeline.name}"',
+                        f"rename one of the two; the first is at {before.mark}",
+                        f"{path}.name",
+                    )
+                    continue
+                found[pipeline.name] = pipeline
+        return list(found.values())
+
+    def _step_overlays(self, ecosystem: Ecosystem) -> None:
+        """Reads `pipelines:` of each overlay into `self.step_settings`."""
+        self.step_settings: dict[str, dict[tuple[str, str], dict[str, Plain]]] = {}
+        pipelines = {pipeline.name: pipeline for pipeline in ecosystem.pipelines}
+        for environment in ecosystem.environments:
+            overlay = self.sources.overlays.get(environment.name)
+            if overlay is None or not isinstance(overlay.data, dict):
+                continue
+            value = overlay.data.get("pipelines")
+            if value is None:
+                continue
+            settings: dict[tuple[str, str], dict[str, Plain]] = {}
+            for name, steps in (self.reader.mapping(value, "pipelines") or {}).items():
+                path = f"pipelines.{name}"
+                if name not in pipelines:
+                    self.reader.error(
+                        value.key_marks.get(name, steps.mark),
+                        f'no pipeline is called "{name}"',
+                        suggest(name, pipelines),
+                        path,
+                    )
+                    continue
+                known = {step.name: step for step in pipelines[name].steps}
+                for step, item in (self.reader.mapping(steps, path) or {}).items():
+                    where = f"{path}.{step}"
+                    if step not in known:
+                        self.reader.error(
+                            steps.key_marks.get(step, item.mark),
+                            f'pipeline "{name}" has no step "{step}"',
+                            suggest(step, known),
+                            where,
+                        )
+                        continue
+                    settings[name, step] = self.pipeline_reader.overlay(
+                        known[step], item, where
+                    )
+            self.step_settings[environment.name] = settings
+
+    def _with_steps(self, ecosystem: Ecosystem) -> Ecosystem:
+        return replace(
+            ecosystem,
+            environments=tuple(
+                replace(
+                    environment,
+                    steps=self.step_settings.get(environment.name, {}),
+                )
+                for environment in ecosystem.environments
+            ),
+        )
+
+    # the rest ------------------------------------------------------------
+
+    def _events(self, value: Value | None, path: str) -> dict[str, Plain]:
+        if value is None:
+            return {}
+        entries = self.reader.fields(value, EVENTS, path)
+        return {
+            key: self.reader.anything(item, f"{path}.{key}")
+            for key, item in entries.items()
+        }
+
+    def _defaults(self, value: Value | None) -> dict[str, Plain]:
+        if value is None:
+            return {}
+        settings = {
+            name: setting
+            for plugin_name in self.plugins.names
+            for name, setting in self.plugins[plugin_name].settings.items()
+            if not setting.is_sensitive
+        }
+        found: dict[str, Plain] = {}
+        for key, item in (self.reader.mapping(value, "defaults") or {}).items():
+            path = f"defaults.{key}"
+            if key not in settings:
+                self.reader.error(
+                    value.key_marks.get(key, item.mark),
+                    f'no plugin has a setting "{key}"',
+                    suggest(key, settings, "`flexcore-gen list plugins` shows them"),
+                    path,
+                )
+                continue
+            found[key] = self.reader.setting(settings[key], item, path)
+        return found
+
+    def _check_warehouse(self, ecosystem: Ecosystem, entries: dict[str, Value]) -> None:
+        engines = [name for name in PARALLEL_OUTPUTS if name in ecosystem.outputs]
+        if not engines or "outputs" not in entries:
+            return
+        for environment in (None, *ecosystem.environments):
+            place = ecosystem if environment is None else environment
+            warehouse = place.warehouse
+            if warehouse and warehouse.system == "duckdb":
+                self.reader.error(
+                    entries["outputs"].mark,
+                    f"{' and '.join(engines)} run steps side by side, and DuckDB "
+                    "lets one process open its file",
+                    "use a postgres or oracle warehouse (found at "
+                    f"{warehouse.mark}), or remove the output",
+                    "outputs",
+                )

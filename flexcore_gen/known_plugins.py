@@ -1,0 +1,208 @@
+"""The plugins that a pipeline can name, read from their definition files.
+
+Taps and targets come from `plugins/flext-*/flext-*.meltano.yml`, which are
+Meltano plugin definitions; nothing is imported from the plugins. Transforms
+are the dbt packages, one per system.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import yaml
+
+from flexcore_gen.errors import FlexCoreError
+from flexcore_gen.resources import definition_files
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SENSITIVE_KINDS = {"password", "oauth"}
+
+TAP, TARGET, TRANSFORM = "tap", "target", "transform"
+WAREHOUSE_TAP, WAREHOUSE_TARGET = "flext-tap-warehouse", "flext-target-warehouse"
+
+#: Systems with a dbt package: its folder below transform/packages.
+TRANSFORM_SYSTEMS = ("ldap", "ldif", "oracle", "oracle-wms")
+
+#: Keys of a connection that describe it without being a plugin's setting.
+CONNECTION_HINTS = {
+    "oracle": frozenset({"pool_size"}),
+    "ldap": frozenset(),
+    "ldif": frozenset(),
+    "oracle-oic": frozenset(),
+    "oracle-wms": frozenset(),
+}
+
+#: Streams of taps whose streams never change, where a definition names none.
+_FIXED_STREAMS = {
+    "flext-tap-ldif": ("ldif_entries", "ldif_changes"),
+    "flext-tap-ldap": ("users", "groups", "organizational_units"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSetting:
+    """One setting of a tap or target."""
+
+    name: str
+    kind: str
+    label: str
+    description: str
+    is_sensitive: bool
+    aliases: tuple[str, ...]
+    options: tuple[str, ...]
+
+    @property
+    def is_path(self) -> bool:
+        """Whether a relative value counts from the project's root."""
+        return (
+            self.kind == "file"
+            or self.name == "path"
+            or self.name.endswith(("_path", "_file", "_location", "_dir"))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A tap, target or transform.
+
+    `definition` is the Meltano definition as it goes into meltano.yml, empty
+    for transforms. `streams` are the stream names that do not depend on the
+    source, empty where the source decides.
+    """
+
+    name: str
+    kind: str
+    system: str
+    label: str
+    description: str
+    settings: dict[str, PluginSetting]
+    streams: tuple[str, ...]
+    required: tuple[tuple[str, ...], ...]
+    definition: dict[str, Any]
+
+    @property
+    def writes_files(self) -> bool:
+        """Whether two runs side by side would overwrite each other's output."""
+        return self.kind == TARGET and self.system == "ldif"
+
+    def canonical(self, key: str) -> str | None:
+        """The setting that `key` names, directly or as an alias."""
+        if key in self.settings:
+            return key
+        for setting in self.settings.values():
+            if key in setting.aliases:
+                return setting.name
+        return None
+
+
+class KnownPlugins:
+    """All plugins by name, with the questions the planner asks about them."""
+
+    def __init__(self, plugins: list[Plugin]) -> None:
+        self._by_name = {plugin.name: plugin for plugin in plugins}
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a plugin has this name."""
+        return name in self._by_name
+
+    def __getitem__(self, name: str) -> Plugin:
+        """The plugin of this name."""
+        return self._by_name[name]
+
+    def get(self, name: str) -> Plugin | None:
+        """The plugin of this name, or None."""
+        return self._by_name.get(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return tuple(sorted(self._by_name))
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """What a step's `service` may name: all but the warehouse's own two."""
+        return tuple(
+            name for name in self.names if self._by_name[name].system != "warehouse"
+        )
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The systems a connection may have, sorted."""
+        return tuple(sorted({p.system for p in self._by_name.values()} - {"warehouse"}))
+
+    def of_system(self, system: str) -> tuple[Plugin, ...]:
+        """Tap and target of a system."""
+        return tuple(
+            plugin
+            for plugin in self._by_name.values()
+            if plugin.system == system and plugin.kind != TRANSFORM
+        )
+
+
+@cache
+def known_plugins() -> KnownPlugins:
+    """Reads every definition file that we ship."""
+    plugins = []
+    for path in definition_files():
+        text = path.read_text(encoding="utf-8")
+        document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
+        sections = document.get("plugins", {})
+        for section, kind in (("extractors", TAP), ("loaders", TARGET)):
+            plugins += [_plugin(raw, kind) for raw in sections.get(section, ())]
+    if not plugins:
+        raise FlexCoreError(
+            "no plugin definitions were found",
+            fix="install the package again: `uv pip install --reinstall flexcore`",
+        )
+    plugins += [_transform(system) for system in TRANSFORM_SYSTEMS]
+    return KnownPlugins(plugins)
+
+
+def dbt_package(system: str) -> str:
+    """The dbt name of a system's package."""
+    return f"flext_dbt_{system.replace('-', '_')}"
+
+
+def _plugin(raw: dict[str, Any], kind: str) -> Plugin:
+    name = raw["name"]
+    notes = raw.get("annotations", {}).get("flexcore", {})
+    settings = {
+        item["name"]: PluginSetting(
+            name=item["name"],
+            kind=item.get("kind", "string"),
+            label=item.get("label", ""),
+            description=" ".join(item.get("description", "").split()),
+            is_sensitive=bool(item.get("sensitive"))
+            or item.get("kind") in _SENSITIVE_KINDS,
+            aliases=tuple(item.get("aliases", ())),
+            options=tuple(str(option["value"]) for option in item.get("options", ())),
+        )
+        for item in raw.get("settings", ())
+    }
+    return Plugin(
+        name=name,
+        kind=kind,
+        system=name.split("-", 2)[2],
+        label=raw.get("label", name),
+        description=" ".join(raw.get("description", "").split()),
+        settings=settings,
+        streams=tuple(notes.get("streams", _FIXED_STREAMS.get(name, ()))),
+        required=tuple(tuple(g) for g in raw.get("settings_group_validation", ())),
+        definition=raw,
+    )
+
+
+def _transform(system: str) -> Plugin:
+    return Plugin(
+        name=f"flext-dbt-{system}",
+        kind=TRANSFORM,
+        system=system,
+        label=f"dbt package {dbt_package(system)}",
+        description=f"Builds dbt models on what flext-tap-{system} landed.",
+        settings={},
+        streams=(),
+        required=(),
+        definition={},
+    )

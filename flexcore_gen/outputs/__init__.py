@@ -1,0 +1,1 @@
+"""One module per kind of output; each has `plan_files(project)`."""

@@ -1,0 +1,112 @@
+"""Decides every file of a project: asks each output for the files it wants.
+
+A `PlannedFile` names its destination, its owner and its content, either as a
+template with a finished context or as data to be dumped. Nothing is rendered
+or written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from flexcore_gen.errors import InvalidEcosystemError, Mark, Problem
+from flexcore_gen.known_plugins import KnownPlugins, known_plugins
+from flexcore_gen.landing import PipelinePlan, plan_pipelines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from flexcore_gen.model import Ecosystem
+
+GENERATED, STARTER = "generated", "starter"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One file to be.
+
+    Exactly one of `template` (with `context`), `data` and `copy_of` is set.
+    `sources` are the places in the input that made it, for `explain`.
+    """
+
+    path: str
+    owner: str = GENERATED
+    template: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    data: Any = None
+    copy_of: Path | None = None
+    sources: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What the outputs decide from.
+
+    `models` are the dbt models that already exist, by name; `local_packages`
+    the systems whose dbt package stands in the project itself.
+    """
+
+    ecosystem: Ecosystem
+    plugins: KnownPlugins
+    pipelines: tuple[PipelinePlan, ...]
+    models: frozenset[str] = frozenset()
+    local_packages: frozenset[str] = frozenset()
+
+    def sources(self, *marks: Mark) -> tuple[Mark, ...]:
+        """Marks of the whole ecosystem with each pipeline's."""
+        return (
+            self.ecosystem.mark,
+            *marks,
+            *(plan.pipeline.mark for plan in self.pipelines),
+        )
+
+
+def plan_project(
+    ecosystem: Ecosystem,
+    models: Iterable[str] = (),
+    local_packages: Iterable[str] = (),
+) -> Project:
+    """The pipelines' tasks, ready for the outputs.
+
+    Raises:
+        InvalidEcosystemError: The steps of some pipelines do not fit together.
+    """
+    problems: list[Problem] = []
+    plugins = known_plugins()
+    pipelines = plan_pipelines(ecosystem, plugins, problems)
+    if problems:
+        raise InvalidEcosystemError([*problems, *ecosystem.remarks])
+    return Project(
+        ecosystem, plugins, pipelines, frozenset(models), frozenset(local_packages)
+    )
+
+
+def plan_files(project: Project) -> tuple[PlannedFile, ...]:
+    """Every file that the project's outputs want, by path.
+
+    Raises:
+        InvalidEcosystemError: An output is not part of this installation.
+    """
+    files: dict[str, PlannedFile] = {}
+    for name in project.ecosystem.outputs:
+        try:
+            module = import_module(f"flexcore_gen.outputs.{name}")
+        except ModuleNotFoundError as error:
+            raise InvalidEcosystemError(
+                [
+                    Problem(
+                        project.ecosystem.mark,
+                        f'the output "{name}" is not part of this version',
+                        "remove it from outputs",
+                        "outputs",
+                    )
+                ]
+            ) from error
+        for file in module.plan_files(project):
+            if file.path in files:
+                raise AssertionError(f"two outputs plan {file.path}")
+            files[file.path] = file
+    return tuple(files[path] for path in sorted(files))

@@ -1,0 +1,250 @@
+"""What each part of ecosystem.yaml may hold: one table for reading and editors.
+
+`ecosystem` reads with these shapes, `json_schema` turns them into the JSON
+Schema that editors use, and the reference page is written from them; so the
+three cannot disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+NAME_MAX = 40
+IDENTIFIER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+IDENTIFIER_MAX = 63
+
+OUTPUTS = (
+    "meltano",
+    "dbt",
+    "compose",
+    "kubernetes",
+    "airflow",
+    "prometheus",
+    "grafana",
+    "github_actions",
+    "gitlab_ci",
+)
+#: Engines that start several steps or pipelines at the same time.
+PARALLEL_OUTPUTS = ("airflow", "kubernetes")
+WAREHOUSE_SYSTEMS = ("duckdb", "postgres", "oracle")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key: its kind of value and what it is for.
+
+    Kinds: text, name, identifier, integer, boolean, texts, names,
+    identifiers (each one or a list), mapping (of scalars), any, shape,
+    shapes (a list of them), named (a mapping of them).
+    """
+
+    name: str
+    kind: str
+    description: str
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    shape: Shape | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A mapping's keys; `is_open` lets a plugin's settings stand beside them."""
+
+    title: str
+    description: str
+    fields: tuple[Field, ...]
+    is_open: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys, in the order in which they are documented."""
+        return tuple(field.name for field in self.fields)
+
+    def field(self, name: str) -> Field:
+        """The field of this name."""
+        return next(field for field in self.fields if field.name == name)
+
+
+STEP_CONFIG = Shape(
+    "step configuration",
+    "What a step does; any setting of its plugin may stand here too.",
+    (
+        Field("connection", "name", "The connection that a tap or target uses."),
+        Field("query", "text", "Tap: one query; its stream is named like the step."),
+        Field("streams", "texts", "Tap: the only streams to read."),
+        Field("select", "texts", "Tap: Meltano selection patterns, `stream.column`."),
+        Field(
+            "replication_method",
+            "text",
+            "Tap: how its streams are read.",
+            choices=("FULL_TABLE", "INCREMENTAL"),
+        ),
+        Field("replication_key", "text", "Tap: the column of INCREMENTAL."),
+        Field("parallel_jobs", "integer", "Tap: into how many parts it is split."),
+        Field(
+            "partition",
+            "shape",
+            "Tap: how it is split.",
+            shape=Shape(
+                "partition",
+                "How one extract is split into several.",
+                (
+                    Field("count", "integer", "How many parts.", required=True),
+                    Field("column", "text", "Column whose values are spread."),
+                ),
+            ),
+        ),
+        Field("model", "identifier", "Transform: what to build; target: what to read."),
+        Field("models", "identifiers", "The same for several models."),
+        Field("schema", "identifier", "Transform: schema of the built models."),
+        Field("vars", "mapping", "Transform: variables for dbt."),
+        Field("stream", "text", "Target: name of the stream that it receives."),
+        Field("fields", "mapping", "Target: column of the model to name of the field."),
+    ),
+    is_open=True,
+)
+STEP = Shape(
+    "step",
+    "One step of a pipeline.",
+    (
+        Field("name", "name", "Unique in its pipeline.", required=True),
+        Field("service", "text", "The plugin, such as flext-tap-ldif.", required=True),
+        Field("description", "text", "For people."),
+        Field("depends_on", "names", "Steps that come first and feed this one."),
+        Field("config", "shape", "What the step does.", shape=STEP_CONFIG),
+    ),
+)
+PIPELINE = Shape(
+    "pipeline",
+    "Steps that run together.",
+    (
+        Field("name", "name", "Unique in the project.", required=True),
+        Field("description", "text", "For people."),
+        Field("schedule", "text", "Cron expression or @hourly, @daily, @weekly …"),
+        Field("metadata", "mapping", "Kept as annotations of the pipeline."),
+        Field("foreach", "any", "Stamps out one pipeline per entry."),
+        Field("steps", "shapes", "What it does.", required=True, shape=STEP),
+    ),
+)
+REQUEST = Shape(
+    "request",
+    "The short form of a pipeline: tap, transform, target.",
+    (
+        Field(
+            "pipeline_config",
+            "shape",
+            "The services.",
+            required=True,
+            shape=Shape(
+                "pipeline_config",
+                "The services of a short pipeline.",
+                (
+                    Field("name", "name", "Else the file's name is taken."),
+                    Field("tap", "text", "Where data comes from.", required=True),
+                    Field("transform", "text", "The dbt package, if any."),
+                    Field("target", "text", "Where data goes."),
+                    Field("model", "identifier", "The model to build and load."),
+                    Field("schedule", "text", "Cron expression."),
+                ),
+            ),
+        ),
+        Field(
+            "parameters",
+            "shape",
+            "Connections and sizes.",
+            shape=Shape(
+                "parameters",
+                "Connections and sizes of a short pipeline.",
+                (
+                    Field("source_connection", "name", "Connection of the tap."),
+                    Field("target_connection", "name", "Connection of the target."),
+                    Field("batch_size", "integer", "Records per request or statement."),
+                    Field("parallel_jobs", "integer", "Parts of the extract."),
+                ),
+            ),
+        ),
+        Field("metadata", "mapping", "Kept as annotations of the pipeline."),
+    ),
+)
+CONNECTION = Shape(
+    "connection",
+    "A system and how to reach it; settings of its tap and target stand here.",
+    (
+        Field("system", "text", "Which system.", required=True),
+        Field("description", "text", "For people."),
+        Field("foreach", "any", "Stamps out one connection per entry."),
+    ),
+    is_open=True,
+)
+WAREHOUSE = Shape(
+    "warehouse",
+    "Where extracts land and dbt works.",
+    (
+        Field(
+            "system",
+            "text",
+            "Which database.",
+            required=True,
+            choices=WAREHOUSE_SYSTEMS,
+        ),
+        Field("path", "text", "DuckDB: the file."),
+        Field("host", "text", "Postgres, Oracle: host name."),
+        Field("port", "integer", "Postgres, Oracle: port."),
+        Field("database", "text", "Postgres: database."),
+        Field("service_name", "text", "Oracle: service."),
+        Field("username", "text", "Postgres, Oracle: who logs in."),
+        Field("password", "text", "Postgres, Oracle: a ${NAME}."),
+        Field("schema", "identifier", "Schema of the dbt models; default analytics."),
+    ),
+)
+EVENTS = Shape(
+    "events",
+    "Where the history of runs is kept and who is told.",
+    (
+        Field("store", "text", "URL of the event store, sqlite or postgresql."),
+        Field("handlers", "any", "What is started after an event: a list."),
+        Field("exporters", "any", "Where events are exported to: a list."),
+    ),
+)
+ECOSYSTEM = Shape(
+    "ecosystem",
+    "What is connected to what.",
+    (
+        Field("version", "integer", "Version of this format: 1.", required=True),
+        Field("project", "name", "The project's name.", required=True),
+        Field("description", "text", "For people."),
+        Field("warehouse", "shape", "Where extracts land.", shape=WAREHOUSE),
+        Field("connections", "named", "The systems, by name.", shape=CONNECTION),
+        Field(
+            "pipelines",
+            "shapes",
+            "Pipelines, besides those in pipelines/*.yaml.",
+            shape=PIPELINE,
+        ),
+        Field("defaults", "any", "Settings for every plugin that knows them."),
+        Field("environments", "names", "Overlays stand in config/<environment>.yaml."),
+        Field("default_environment", "name", "Else the first of environments."),
+        Field("events", "shape", "History of runs.", shape=EVENTS),
+        Field("outputs", "texts", "What generate renders.", choices=OUTPUTS),
+        Field(
+            "install",
+            "text",
+            "shared: one virtual environment; isolated: one per plugin package.",
+            choices=("shared", "isolated"),
+        ),
+        Field("state_backend", "text", "URI of Meltano's state, default its database."),
+        Field("owned", "texts", "Rendered files that you took over."),
+    ),
+)
+OVERLAY = Shape(
+    "overlay",
+    "What differs in one environment: config/<environment>.yaml.",
+    (
+        Field("warehouse", "shape", "Merged over the warehouse.", shape=WAREHOUSE),
+        Field("connections", "named", "Merged over connections.", shape=CONNECTION),
+        Field("pipelines", "any", "pipeline name, step name, settings."),
+        Field("events", "shape", "Merged over events.", shape=EVENTS),
+        Field("defaults", "any", "Merged over defaults."),
+    ),
+)

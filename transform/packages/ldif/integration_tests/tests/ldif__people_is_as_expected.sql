@@ -1,1 +1,0 @@
-{{ differing_rows('ldif__people') }}
