@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pyarrow as pa
 
-from flext_singer.encoding import ENCODER
+from flext_singer.encoding import ENCODER, exact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,7 +95,7 @@ class ArrowColumns:
                 except (pa.ArrowException, OverflowError):  # beyond int64
                     pass
             self._kinds[key] = None
-        texts = [None if v is None else ENCODER.encode(v).decode() for v in values]
+        texts = [None if v is None else exact_json(v).decode() for v in values]
         return pa.array(texts, type=pa.string())
 
 

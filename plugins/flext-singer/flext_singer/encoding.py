@@ -150,6 +150,21 @@ class RecordEncoder:
         )
 
 
+def exact_json(value: object) -> bytes:
+    """Return one value as JSON.
+
+    Raises:
+        ValueError: It holds NaN or an infinity.
+    """
+    data = ENCODER.encode(value)
+    # A float NaN comes out as null, so the value itself is looked at.
+    if isinstance(value, (dict, list, float)) or any(w in data for w in _NOT_JSON):
+        path = _find(_not_finite, value)
+        if path is not None:
+            raise ValueError(f"{path or 'the value'} is not a finite number")
+    return data
+
+
 def to_utc(value: datetime) -> datetime:
     """Return the same instant in UTC; a naive value is taken as UTC."""
     if value.tzinfo is None:

@@ -1,52 +1,42 @@
-"""`FlextStream`: the SDK's stream with a loop that works by chunks.
+"""`FlextStream`: the record loop, and the batch lane beside it.
 
-The SDK conforms, maps, counts, bookmarks and writes record by record. Here a
-chunk of records goes through one compiled encoder, and clock, counters,
-bookmark and STATE cost once per chunk. Whatever needs the SDK's own loop
-(stream maps, flattening, child streams, partitions, dry runs, deselection inside
-an object) gets it, on the same writer.
+With `batch_config` a stream writes its records into files and emits one BATCH
+message per file, with a STATE after it: Meltano then carries a line per file.
+Files close by size (32 MiB), by age (30 s) or by `batch_size` records. Where the
+records must pass the SDK's own loop (`RecordStream._is_plain`), they go as
+RECORDs whatever `batch_config` says: the SDK would skip maps and selection.
 """
 
 from __future__ import annotations
 
-import logging
-from contextlib import suppress
-from itertools import islice
-from operator import gt
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk import Stream
-from singer_sdk.exceptions import InvalidStreamSortException
-from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.singerlib.catalog import (
-    REPLICATION_FULL_TABLE,
-    REPLICATION_INCREMENTAL,
-)
+from singer_sdk.helpers._batch import BatchConfig, SDKBatchMessage
 
+from flext_singer import batch_files
 from flext_singer.encoding import RecordEncoder
 from flext_singer.errors import UnencodableValueError, add_place
-from flext_singer.failpoints import failpoints, reach
-from flext_singer.metrics import byte_counter, log_bookmark
+from flext_singer.failpoints import reach
+from flext_singer.metrics import byte_counter
+from flext_singer.pace import STATE_INTERVAL_SECONDS, Pace
+from flext_singer.record_stream import RecordStream
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     import pyarrow as pa
-    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding
+    from singer_sdk.helpers.types import Context
 
-    from flext_singer.tap import FlextTap
+    from flext_singer.batch_writing import BatchFile, Piece
 
-# 256 records cost per record next to nothing more than 10,000 do, and a burst of
-# huge values stays bounded.
-MAX_CHUNK_RECORDS = 256
-MAX_CHUNK_BYTES = 4 * 1024 * 1024
-SLOW_CHUNK_SECONDS = 1.0
-STATE_INTERVAL_SECONDS = 30.0
+MAX_FILE_BYTES = 32 * 1024 * 1024
 
 
-class FlextStream(Stream):
-    """A stream on the lean record path.
+class FlextStream(RecordStream):
+    """A stream of a tap on flext-singer.
 
     A system overrides `get_records`, and `get_arrow_batches` where its source is
     columnar already. Records are yielded ready for JSON and hold only keys of
@@ -59,265 +49,129 @@ class FlextStream(Stream):
     ) -> Iterable[pa.RecordBatch] | None:
         """Return the records as Arrow, if the source is columnar already.
 
-        Used by the batch lane only. Columns are named like the schema's keys.
+        Used by the batch lane only. Columns are named like the schema's keys; a
+        column of JSON text carries `arrow_types.TEXT_METADATA`.
 
         Returns:
             Record batches, or None: the batch lane makes them from `get_records`.
         """
         return None
 
-    def reject(
-        self, where: str, reason: str, record: Mapping[str, Any] | None = None
+    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
+        """Return the batch settings, or None where records must go as lines."""
+        raw = config.get("batch_config")
+        if not raw or not self._is_plain:
+            return None
+        encoding = {k: v for k, v in (raw.get("encoding") or {}).items() if v}
+        encoding.setdefault("format", "parquet")
+        if encoding.get("compression") == "none":
+            del encoding["compression"]
+        storage = {k: v for k, v in (raw.get("storage") or {}).items() if v}
+        root = batch_files.storage_root(storage)
+        storage.setdefault("root", str(root))
+        return BatchConfig.from_dict(
+            {
+                "encoding": encoding,
+                "storage": storage,
+                # 0 is "size decides"; the SDK's own batcher gets its default.
+                "batch_size": raw.get("batch_size") or (0 if root else None),
+            }
+        )
+
+    def _generate_batch_messages(
+        self, encoding: BaseBatchFileEncoding, manifest: list[str]
+    ) -> Generator[SDKBatchMessage, None, None]:
+        for message in super()._generate_batch_messages(encoding, manifest):
+            message.version = self._stream_version
+            yield message
+
+    def _sync_batches(
+        self, batch_config: BatchConfig, context: Context | None = None
     ) -> None:
-        """Set a record aside instead of emitting it.
-
-        Args:
-            where: Its place in the source, such as `people.ldif:120`.
-            reason: Why it cannot be emitted.
-            record: What there is of it.
-
-        Raises:
-            TooManyErrorsError: More than `max_errors` were rejected.
-        """
-        self.flext_tap.rejects.add(self.name, where, reason, record)
-
-    @property
-    def flext_tap(self) -> FlextTap:
-        """The tap this stream belongs to."""
-        return self._tap  # type: ignore[return-value]
-
-    # What the SDK would do earlier than is safe
-
-    @property
-    def emit_activate_version_messages(self) -> bool:
-        """False: the SDK sends ACTIVATE_VERSION before the records.
-
-        A target that then drops the older version stands empty if the run breaks.
-        `_sync_records` sends it after the last record instead.
-        """
-        return False
-
-    def log(
-        self,
-        message: str,
-        *args: Any,  # noqa: ANN401 - as the SDK has it
-        level: int = logging.INFO,
-        **kwargs: Any,  # noqa: ANN401 - as the SDK has it
-    ) -> None:
-        """Log a message, but not that an error follows: the error says it."""
-        if not message.startswith("An unhandled error occurred while syncing"):
-            super().log(message, *args, level=level, **kwargs)
-
-    # The loop
-
-    def _sync_records(
-        self, context: Context | None = None, *, write_messages: bool = True
-    ) -> Generator[dict[str, Any], Any, Any]:
+        root = batch_files.storage_root(batch_config.storage.asdict())
         self._set_version()
-        lean = write_messages and context is None and self._is_plain
-        try:
-            if lean:
-                self._sync_lean()
-            else:
-                yield from super()._sync_records(context, write_messages=write_messages)
-        except Exception as error:
-            add_place(error, f"stream {self.name!r}")
-            with suppress(OSError):
-                self.flext_tap.writer.flush()
-            raise
-        self.flext_tap.writer.flush()
-        if write_messages and context is None:
+        if root is None:  # a remote store: the SDK knows how
+            super()._sync_batches(batch_config, context)
+        else:
+            try:
+                self._sync_files(batch_config)
+            except Exception as error:
+                add_place(error, f"stream {self.name!r}")
+                raise
+        if context is None:
             self._finish()
 
-    def _set_version(self) -> None:
-        if (
-            self.selected
-            and self.replication_method == REPLICATION_FULL_TABLE
-            and self.config.get("emit_activate_version_messages")
-        ):
-            self._stream_version = self._initialized_at
+    def _sync_files(self, config: BatchConfig) -> None:
+        from flext_singer.batch_writing import BatchFile  # noqa: PLC0415 - pyarrow
 
-    def _finish(self) -> None:
-        rejects = self.flext_tap.rejects
-        rejects.log()
-        bookmark = self.stream_state.get("replication_key_value")
-        if bookmark is not None:
-            log_bookmark(self.name, bookmark)
-        if self._stream_version is None:
-            return
-        if rejects.counts[self.name]:
-            # Dropping the older version would drop the rejected records as well.
-            self.logger.warning(
-                "No ACTIVATE_VERSION for '%s': %d records were rejected",
-                self.name,
-                rejects.counts[self.name],
-            )
-            return
-        self._write_activate_version_message(self._stream_version)
-
-    @property
-    def _is_plain(self) -> bool:
-        """Whether records leave this stream as they come."""
-        maps = self.stream_maps
-        return (
-            self.selected
-            and self.ABORT_AT_RECORD_COUNT is None
-            and not self.child_streams
-            and not self.partitions
-            and len(maps) == 1
-            and type(maps[0]) is SameRecordTransform
-            and not maps[0].flattening_enabled
-            and maps[0].stream_alias == self.name
-            and not self._deselects_inside_objects
-        )
-
-    @property
-    def _deselects_inside_objects(self) -> bool:
-        return any(
-            not selected and len(crumb) > 2 and self.mask[crumb[:2]]  # noqa: PLR2004
-            for crumb, selected in self.mask.items()
-        )
-
-    @property
-    def _deselected(self) -> list[str]:
-        return [
-            key
-            for key in self.schema.get("properties", {})
-            if not self.mask["properties", key]
-        ]
-
-    def _sync_lean(self) -> None:
-        writer = self.flext_tap.writer
-        encoder = RecordEncoder(
-            self.name, self.effective_schema, self._deselected, self._stream_version
-        )
         counter, timer = self.get_record_counter(), self.get_sync_timer()
-        with counter, timer, byte_counter(self.name) as byte_count:
+        file = BatchFile(
+            self.flext_tap.batch_folder(config), self.name, config.encoding
+        )
+        with (
+            file,
+            counter,
+            timer,
+            self.get_batch_counter() as batches,
+            byte_counter(self.name) as byte_count,
+        ):
             self._write_starting_replication_value(None)
-            pace = _Pace(self.STATE_MSG_FREQUENCY)
-            for chunk in self._chunks(pace):
-                lines, count = self._encode(encoder, chunk)
-                writer.add_lines(lines)
-                byte_count.increment(len(lines))
-                self._advance(chunk)
-                counter.increment(count)
-                if pace.after(len(chunk), len(lines)):
-                    self._write_state_message()
-                elif pace.is_slow:
-                    writer.flush()
-                reach("tap.mid_records", writer.flush)
+            pace = Pace(None)
+            pace.room = config.batch_size or None
+            for piece in self._pieces(config.encoding.format, pace):
+                if not file.takes(piece):
+                    batches.increment(self._emit(file, config, byte_count))
+                file.write(piece)
+                # Only now: the STATE after the file before must not cover these.
+                piece.advance()
+                counter.increment(piece.rows)
+                if (
+                    file.size_bytes >= MAX_FILE_BYTES
+                    or monotonic() - file.opened_at >= STATE_INTERVAL_SECONDS
+                    or (config.batch_size and file.rows >= config.batch_size)
+                ):
+                    batches.increment(self._emit(file, config, byte_count))
+                if config.batch_size:
+                    pace.room = config.batch_size - file.rows
+            batches.increment(self._emit(file, config, byte_count))
         self._finalize_state(self.stream_state)
         self._write_state_message()
 
-    def _chunks(self, pace: _Pace) -> Iterator[list[Record]]:
-        records: Iterator[Record] = iter(self.get_records(None))  # type: ignore[arg-type]
-        processed = type(self).post_process is not Stream.post_process
-        while True:
-            chunk: list[Record] = []
-            broken: Exception | None = None
-            try:
-                # `extend` keeps what came before an error: it is good data.
-                chunk.extend(islice(records, pace.next_size()))
-            except Exception as error:  # noqa: BLE001 - raised again below
-                broken = error
-            if not chunk and broken is None:
-                return
-            if processed:
-                kept = (self.post_process(record, None) for record in chunk)
-                chunk = [record for record in kept if record is not None]
-            yield chunk
-            if broken is not None:
-                raise broken
+    def _emit(self, file: BatchFile, config: BatchConfig, byte_count: Any) -> int:  # noqa: ANN401 - the SDK's counter
+        """Finish the open file, name it in a BATCH, follow with STATE."""
+        if not file.rows:
+            return 0
+        path, size_bytes = file.finish()
+        byte_count.increment(size_bytes)
+        reach("tap.mid_records")
+        self._write_batch_message(config.encoding, [path.as_uri()])
+        self._write_state_message()
+        return 1
 
-    def _encode(self, encoder: RecordEncoder, chunk: list[Record]) -> tuple[bytes, int]:
-        """Return the RECORD lines of a chunk and how many there are."""
-        try:
-            return encoder.lines(chunk), len(chunk)
-        except UnencodableValueError:
-            pass
-        lines: list[bytes] = []
-        for record in chunk:
-            try:
-                lines.append(encoder.lines([record]))
-            except UnencodableValueError as error:
-                self.reject(error.where, error.what, error.record)
-        return b"".join(lines), len(lines)
+    def _pieces(self, kind: str, pace: Pace) -> Iterator[Piece]:
+        """Yield what goes into the files, from Arrow if the stream has it."""
+        from flext_singer import batch_writing  # noqa: PLC0415 - pyarrow
 
-    def _advance(self, chunk: Sequence[Record]) -> None:
-        """Move the bookmark past a chunk, as the SDK does record by record."""
-        self.state_manager.is_flushed = False
-        if self.replication_method != REPLICATION_INCREMENTAL or not chunk:
-            return
-        key = self.replication_key
-        if key is None:
-            self._increment_stream_state(chunk[0])  # raises the SDK's error
-            return
-        with suppress(TypeError, KeyError):
-            values = [record[key] for record in chunk]
-            if self.is_sorted:
-                if not any(map(gt, values, islice(values, 1, None))):
-                    self._increment_sorted(chunk[0], chunk[-1])
-                    return
-            else:
-                latest = max(range(len(values)), key=values.__getitem__)
-                self._increment_stream_state(chunk[latest])
-                return
-        # Nulls among the values, mixed types, or out of order: one by one, with
-        # the SDK's rules, warnings and errors.
-        for index, record in enumerate(chunk):
-            try:
-                self._increment_stream_state(record)
-            except InvalidStreamSortException as error:
-                self.state_manager.log_sort_error(
-                    ex=error,
-                    record_count=index + 1,
-                    partition_record_count=index + 1,
-                    current_context=None,
+        source = self.get_arrow_batches(None) if kind != "jsonl" else None
+        if source is not None:
+            left_out = set(self._deselected)
+            for batch in source:
+                yield batch_writing.ArrowPiece(
+                    batch.select([n for n in batch.schema.names if n not in left_out]),
+                    self._advance,
+                    self.replication_key,
+                    batch,
                 )
-                raise
-
-    def _increment_sorted(self, first: Record, last: Record) -> None:
-        # The first one is compared with the chunk before.
-        self._increment_stream_state(first)
-        if last is not first:
-            self._increment_stream_state(last)
-
-
-class _Pace:
-    """Decides how many records the next chunk holds and when STATE is due.
-
-    Args:
-        records_per_state: A STATE is due after this many records.
-    """
-
-    def __init__(self, records_per_state: int) -> None:
-        self._per_state = records_per_state
-        self._size = 16
-        self._since_state = 0
-        self._state_at = self._started = monotonic()
-        self.is_slow = False
-
-    def next_size(self) -> int:
-        """Return how many records to take; starts the clock of the chunk."""
-        self._started = monotonic()
-        if failpoints.is_active:
-            return 1
-        return max(1, min(self._size, self._per_state - self._since_state))
-
-    def after(self, records: int, size_bytes: int) -> bool:
-        """Note what a chunk was like; return whether a STATE is due."""
-        now = monotonic()
-        # A slow source must not hold records back in a half-full chunk.
-        self.is_slow = now - self._started > SLOW_CHUNK_SECONDS
-        if self.is_slow or size_bytes > MAX_CHUNK_BYTES:
-            self._size = max(1, self._size // 2)
-        elif records >= self._size:
-            self._size = min(self._size * 2, MAX_CHUNK_RECORDS)
-        self._since_state += records
-        due = (
-            self._since_state >= self._per_state
-            or now - self._state_at >= STATE_INTERVAL_SECONDS
+            return
+        encoder = RecordEncoder(self.name, self.effective_schema, self._deselected)
+        maker = batch_writing.PieceMaker(
+            kind, self.effective_schema, self._deselected, encoder
         )
-        if due:
-            self._since_state, self._state_at = 0, now
-        return due
+        for chunk in self._chunks(pace):
+            advance = partial(self._advance, chunk)
+            try:
+                piece = maker.piece(chunk, advance)
+            except (TypeError, ValueError, UnencodableValueError):
+                piece = maker.piece(self._sound(encoder, chunk), advance)
+            pace.after(len(chunk), piece.size_bytes)
+            yield piece

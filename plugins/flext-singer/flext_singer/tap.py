@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from flext_singer import settings
+from flext_singer import batch_files, settings
 from flext_singer.plugin import FlextPlugin
 from flext_singer.selection import DiscoveryCache, WantedStreams, cache_folder
 from flext_singer.writer import BufferedWriter
@@ -15,6 +16,7 @@ from flext_singer.writer import BufferedWriter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 
@@ -63,6 +65,16 @@ class FlextTap(FlextPlugin, Tap):
         if self.input_catalog is not None:
             return WantedStreams(None)
         return WantedStreams.from_environment()
+
+    def batch_folder(self, config: BatchConfig) -> Path:
+        """Return the folder of this run's batch files; made at the first call."""
+        if self._batch_folder is None:
+            root = batch_files.storage_root(config.storage.asdict())
+            name = f"{config.storage.prefix or ''}{self.name}"
+            self._batch_folder = batch_files.run_folder(root or Path(), name)
+        return self._batch_folder
+
+    _batch_folder: Path | None = None
 
     def cached_discovery(
         self,
