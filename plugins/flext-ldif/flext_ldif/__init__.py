@@ -1,0 +1,1 @@
+"""Singer tap and target for LDIF files (RFC 2849)."""
