@@ -265,6 +265,7 @@ class Connection:
         attributes: Iterable[str],
         *,
         page_size: int = 1000,
+        controls: Iterable[Control] = (),
         on_reference: Callable[[list[str]], None] | None = None,
     ) -> Iterator[Entry]:
         """Yield entries as they arrive, page after page.

@@ -1,19 +1,9 @@
-"""Errors a person meets: what is wrong, where, and how to fix it."""
+"""Errors of this package that a person meets (STYLE: what, where, fix)."""
 
 from __future__ import annotations
 
+from flext_singer.errors import FlextError
 
-class DirectoryError(Exception):
-    """Something the user, or the directory's administrator, can act on.
 
-    Args:
-        what: One sentence: what is wrong.
-        where: Server, setting, stream or DN.
-        fix: What to do about it.
-    """
-
-    def __init__(self, what: str, *, where: str, fix: str) -> None:
-        self.what = what
-        self.where = where
-        self.fix = fix
-        super().__init__(f"{what}; where: {where}; fix: {fix}")
+class DirectoryError(FlextError):
+    """Something the user, or the directory's administrator, can act on."""

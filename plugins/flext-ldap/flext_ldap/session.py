@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flext_ldap.connection import Entry
     from flext_ldap.connection_settings import ConnectionSettings, ServerAddress
-    from flext_ldap.messages import Attributes
+    from flext_ldap.messages import Attributes, Control
     from flext_ldap.server_kind import ServerInfo
 
 logger = logging.getLogger(__name__)
@@ -93,6 +93,7 @@ class Session:
         scope: str,
         wire_filter: bytes,
         attributes: Iterable[str],
+        controls: Iterable[Control] = (),
     ) -> Iterator[Entry]:
         """Yield the entries of one search, paged; see `Connection.search`."""
         return self.connection.search(
@@ -101,6 +102,7 @@ class Session:
             wire_filter,
             attributes,
             page_size=self.settings.page_size,
+            controls=controls,
             on_reference=self._note_reference,
         )
 

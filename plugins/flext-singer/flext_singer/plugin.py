@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flext_singer import secrets, settings
 from flext_singer.errors import SettingsError
@@ -20,7 +20,7 @@ class FlextPlugin:
     if TYPE_CHECKING:
         name: str
         logger: logging.Logger
-        config_jsonschema: Any
+        config_jsonschema: ClassVar[Any]
         _config: dict[str, Any]
         _env_var_prefix: str
 
