@@ -145,6 +145,7 @@ class Slapd:
     access: str = ""
     certificate_hosts: str = "DNS:localhost,IP:127.0.0.1"
     port: int = 0
+    has_syncprov: bool = True
 
     def __post_init__(self) -> None:
         self.port = self.port or free_port()
@@ -168,7 +169,10 @@ class Slapd:
             else "syncprov-sessionlog 100000"
         )
         overlays = [_OVERLAYS[name] for name in self.overlays]
-        overlays.append(f"overlay syncprov\nsyncprov-checkpoint 100 1\n{sessionlog}\n")
+        if self.has_syncprov:
+            overlays.append(
+                f"overlay syncprov\nsyncprov-checkpoint 100 1\n{sessionlog}\n"
+            )
         schemas = ("core", "cosine", "inetorgperson", "nis", "dyngroup")
         self.conf.write_text(
             _CONF.format(
@@ -176,7 +180,11 @@ class Slapd:
                     f"include /etc/ldap/schema/{s}.schema" for s in schemas
                 ),
                 modules="\n".join(
-                    f"moduleload {name}" for name in (*self.overlays, "syncprov")
+                    f"moduleload {name}"
+                    for name in (
+                        *self.overlays,
+                        *(["syncprov"] if self.has_syncprov else []),
+                    )
                 ),
                 limits=self.limits,
                 access=self.access,
@@ -224,7 +232,15 @@ class Slapd:
         """Fill the stopped server with entries (slapadd)."""
         data = ldif.encode() if isinstance(ldif, str) else ldif
         run = subprocess.run(
-            ["/usr/sbin/slapadd", "-q", "-w", "-f", self.conf, "-b", SUFFIX],
+            [
+                "/usr/sbin/slapadd",
+                "-q",
+                *(["-w"] if self.has_syncprov else []),
+                "-f",
+                self.conf,
+                "-b",
+                SUFFIX,
+            ],
             input=data,
             capture_output=True,
             timeout=300,

@@ -168,13 +168,13 @@ class Connection:
         self._write(messages.envelope(message_id, request, controls))
         return message_id
 
-    def send_many(self, requests: list[tuple[bytes, list[Control]]]) -> list[int]:
+    def send_many(self, requests: list[bytes]) -> list[int]:
         """Send several requests in one write; return their message ids."""
         ids = [self.next_id() for _ in requests]
         self._write(
             b"".join(
-                messages.envelope(message_id, request, controls)
-                for message_id, (request, controls) in zip(ids, requests, strict=True)
+                messages.envelope(message_id, request)
+                for message_id, request in zip(ids, requests, strict=True)
             )
         )
         return ids

@@ -107,7 +107,7 @@ def server_identity(session: Session, base: str) -> str:
     server = session.server
     context = server.naming_context(base)
     entry = session.read(context, [server.id_attribute]) or {}
-    ids = [values[0].hex() for values in entry.values() if values]
+    ids = [entry_uuid(name, v[0]) for name, v in entry.items() if v]
     return f"{server.kind}:{ids[0] if ids else context.lower()}"
 
 

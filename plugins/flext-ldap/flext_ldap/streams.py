@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flext_singer.stream import FlextStream
+from flext_singer import FlextStream
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_LOG_BASED
 
 from flext_ldap import dn as names
@@ -49,7 +49,7 @@ from flext_ldap.syncrepl import Syncrepl
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from flext_singer.tap import FlextTap
+    from flext_singer import FlextTap
 
     from flext_ldap.connection import Entry
     from flext_ldap.entries import Shape
@@ -249,7 +249,7 @@ class EntryStream(DirectoryStream):
             plan = self._strategy.plan(session, search, old)
         except LdapError as error:
             raise explain(error, session, search.base) from error
-        if state and old is None:
+        if state.get("strategy") and old is None:
             plan.reason = "strategy, server or search differ from the bookmark's"
         if plan.is_full and plan.reason:
             self.logger.info("Reading all of '%s': %s", self.name, plan.reason)

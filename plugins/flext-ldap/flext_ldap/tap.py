@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from flext_singer.command_line import entry_point
-from flext_singer.tap import FlextTap
+from flext_singer import FlextTap, entry_point
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
@@ -144,22 +143,33 @@ class TapLdap(FlextTap):
 
     def discover_streams(self) -> list[Stream]:
         """Return the streams; only typed ones make the server be asked."""
-        streams: list[Stream] = [
-            EntryStream(self, stream_search.built_in(name, self.config))
-            for name in stream_search.BUILT_IN
-        ]
+        wanted = self.wanted_streams()
         groups = stream_search.built_in(stream_search.GROUPS, self.config)
-        streams.append(MembershipStream(self, stream_search.MEMBERSHIPS, groups))
-        streams.append(SchemaStream(self, stream_search.SCHEMA, groups))
         custom = stream_search.custom_streams(self.config)
-        streams.extend(
-            EntryStream(self, search) for search in custom if not search.has_columns
-        )
-        typed = [search for search in custom if search.has_columns]
-        if typed or self.config.get("object_class_streams"):
-            streams.extend(self._typed_streams(typed))
-        _check_unique([stream.name for stream in streams])
+        streams: list[Stream] = [
+            *(
+                EntryStream(self, stream_search.built_in(name, self.config))
+                for name in stream_search.BUILT_IN
+            ),
+            MembershipStream(self, stream_search.MEMBERSHIPS, groups),
+            SchemaStream(self, stream_search.SCHEMA, groups),
+            *(EntryStream(self, one) for one in custom if not one.has_columns),
+        ]
+        _check_unique([*(s.name for s in streams), *self._typed_names(custom)])
+        streams = [stream for stream in streams if wanted.matches(stream.name)]
+        typed = [one for one in custom if one.has_columns and wanted.matches(one.name)]
+        classes = self.config.get("object_class_streams") or []
+        if typed or any(c == "*" or wanted.matches(stream_name(c)) for c in classes):
+            found = self._typed_streams(typed)
+            streams.extend(stream for stream in found if wanted.matches(stream.name))
         return streams
+
+    def _typed_names(self, custom: list[stream_search.StreamSearch]) -> list[str]:
+        classes = self.config.get("object_class_streams") or []
+        return [
+            *(one.name for one in custom if one.has_columns),
+            *(stream_name(name) for name in classes if name != "*"),
+        ]
 
     def _typed_streams(self, custom: list[stream_search.StreamSearch]) -> list[Stream]:
         found = self.cached_discovery(lambda: self._discover_columns(custom))
