@@ -64,16 +64,18 @@ def attribute_changes(
     new_by_key: dict[bytes, bytes] = {}
     for value in new:
         new_by_key.setdefault(equality.key(value), value)
-    added, removed = [], []
-    for key, value in new_by_key.items():
-        before = old_by_key.get(key)
-        if before is None:
-            added.append(value)
-        elif equality.keeps_spelling and before != value and policy is not Policy.ADD:
-            added.append(value)
-            removed.append(before)
+    added = [v for k, v in new_by_key.items() if k not in old_by_key]
+    removed = []
     if policy is not Policy.ADD:
-        removed += [v for k, v in old_by_key.items() if k not in new_by_key]
+        removed = [v for k, v in old_by_key.items() if k not in new_by_key]
+        if equality.keeps_spelling:
+            respelt = [
+                (old_by_key[key], value)
+                for key, value in new_by_key.items()
+                if old_by_key.get(key, value) != value
+            ]
+            removed += [before for before, _ in respelt]
+            added += [value for _, value in respelt]
     if not added and not removed:
         return []
     if not removed:

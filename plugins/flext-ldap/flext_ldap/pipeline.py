@@ -114,8 +114,6 @@ class Pipeline:
                     ready = []
             if self._flying:
                 job = self._receive()
-                if job is None:
-                    continue
                 if job.failure is None and job.done < len(job.operations):
                     self._send([job])
                     continue
@@ -142,11 +140,10 @@ class Pipeline:
             self._above.subtract(ancestors(key))
 
     def _send(self, jobs: list[Job]) -> None:
-        requests = [(job.operation.request(), []) for job in jobs]
-        ids = self._connection.send_many(requests)  # type: ignore[arg-type] # list is invariant
+        ids = self._connection.send_many([job.operation.request() for job in jobs])
         self._flying.update(zip(ids, jobs, strict=True))
 
-    def _receive(self) -> Job | None:
+    def _receive(self) -> Job:
         response = self._connection.receive()
         job = self._flying.pop(response.message_id, None)
         if job is None:
