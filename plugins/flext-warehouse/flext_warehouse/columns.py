@@ -7,6 +7,8 @@ less than a database wants to know (a number without a declared precision, an
 integer without bounds), the value decides while it is loaded, see `decode.py`.
 """
 
+# ruff: noqa: PLR0911 - one return per type reads as a table
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -116,7 +118,7 @@ def column_type(schema: JsonSchema, *, native_lists: bool = True) -> ColumnType:
         native_lists: give arrays of scalars a LIST, else JSON.
     """
     names = _type_names(schema)
-    if not names or names & {"object"} or len(names) > 1 and "array" in names:
+    if not names or names & {"object"} or (len(names) > 1 and "array" in names):
         return JSON
     if names == {"array"}:
         return _list_type(schema) if native_lists else JSON

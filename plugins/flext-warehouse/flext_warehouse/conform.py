@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from flext_warehouse.columns import ColumnType, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _ESCAPES = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
@@ -115,7 +117,7 @@ def _as_boolean(value: object, _: bytes) -> bool:
 def _as_integer(value: object, _: bytes) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < 4300:  # noqa: PLR2004, E501 - Python's own limit for int text
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < 4300:  # noqa: PLR2004 - Python's own limit for int text
         whole = int(value)
         if whole == value:
             return whole

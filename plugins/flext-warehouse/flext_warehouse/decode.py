@@ -9,13 +9,14 @@ digit is lost to a float. Records that do not decode go one by one through
 `conform.py` and are mended or rejected with the reason; their neighbours pass.
 """
 
+# ruff: noqa: PLR0911 - one return per type reads as a table
+
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
@@ -29,6 +30,9 @@ from flext_warehouse.conform import (
     find_unstorable,
     replace_unstorable,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 CHUNK_RECORDS = 1000
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -193,7 +197,9 @@ class RecordDecoder:
         self, position: int, column: Column, value: object, rejected: dict[int, str]
     ) -> object:
         try:
-            raw = value if isinstance(value, msgspec.Raw) else msgspec.json.encode(value)
+            raw = (
+                value if isinstance(value, msgspec.Raw) else msgspec.json.encode(value)
+            )
             return _conform_in(column, raw)
         except ValueError as error:
             rejected.setdefault(position, str(error))

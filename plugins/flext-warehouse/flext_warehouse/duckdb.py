@@ -7,38 +7,33 @@ handed over as a local variable, never registered: DuckDB pins what is registere
 inside a transaction until the transaction ends.
 """
 
+# ruff: noqa: S608 - names are quoted, values are bound
+# ruff: noqa: PLR0911 - one return per type reads as a table
+
 from __future__ import annotations
 
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 from flext_singer.errors import FlextError
 
 from flext_warehouse.columns import (
-    BIG_INTEGER,
-    BOOLEAN,
-    DATE,
-    INTEGER,
     JSON,
     MAX_DECIMAL_DIGITS,
     NUMBER,
     SCALAR,
-    TEXT,
-    TIME,
-    TIMESTAMP,
-    WALL_TIMESTAMP,
     Column,
     ColumnType,
     JsonSchema,
     Kind,
 )
+from flext_warehouse.duckdb_types import converted, read_type, sql_type
 from flext_warehouse.evolution import NUMERIC, Evolution, Widening
 from flext_warehouse.files import as_text, json_text
 from flext_warehouse.identifiers import DUCKDB_NAMES, fit_name, literal, quote
@@ -58,6 +53,9 @@ from flext_warehouse.table import (
     missing_type,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 DEFAULT_MEMORY = "160MB"
 _MERGE_BYTES = 96 * 1024 * 1024
 """Staged or uncommitted Arrow bytes after which rows are made durable early."""
@@ -66,59 +64,6 @@ _ORDER = "_flext_order"
 _DEFAULT_SCALE = 10
 _LOCK_HOLDER = re.compile(r"\(PID (\d+)\)")
 _POLL_SECONDS = 0.1
-
-_SQL_TYPES = {
-    Kind.BOOLEAN: "BOOLEAN",
-    Kind.INTEGER: "BIGINT",
-    Kind.NUMBER: "DOUBLE",
-    Kind.TEXT: "VARCHAR",
-    Kind.SCALAR: "VARCHAR",
-    Kind.TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
-    Kind.WALL_TIMESTAMP: "TIMESTAMP",
-    Kind.DATE: "DATE",
-    Kind.TIME: "TIME",
-    Kind.JSON: "JSON",
-}
-_COLUMN_TYPES = {
-    "BOOLEAN": BOOLEAN,
-    "BIGINT": INTEGER,
-    "INTEGER": ColumnType(Kind.INTEGER, 32),
-    "SMALLINT": ColumnType(Kind.INTEGER, 16),
-    "TINYINT": ColumnType(Kind.INTEGER, 8),
-    "UINTEGER": ColumnType(Kind.INTEGER, 32),
-    "USMALLINT": ColumnType(Kind.INTEGER, 16),
-    "UTINYINT": ColumnType(Kind.INTEGER, 8),
-    "HUGEINT": BIG_INTEGER,
-    "UBIGINT": ColumnType(Kind.DECIMAL, 20, 0),
-    "DOUBLE": NUMBER,
-    "FLOAT": ColumnType(Kind.NUMBER, 24),
-    "VARCHAR": TEXT,
-    "TIMESTAMP WITH TIME ZONE": TIMESTAMP,
-    "TIMESTAMP": WALL_TIMESTAMP,
-    "DATE": DATE,
-    "TIME": TIME,
-    "JSON": JSON,
-    "VARCHAR[]": ColumnType(Kind.LIST, item=Kind.TEXT),
-    "BIGINT[]": ColumnType(Kind.LIST, item=Kind.INTEGER),
-    "BOOLEAN[]": ColumnType(Kind.LIST, item=Kind.BOOLEAN),
-}
-_DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
-
-
-def sql_type(column: ColumnType) -> str:
-    """Spell a column type in DuckDB's SQL."""
-    if column.kind is Kind.DECIMAL:
-        return f"DECIMAL({column.precision},{column.scale})"
-    if column.kind is Kind.LIST and column.item is not None:
-        return f"{_SQL_TYPES[column.item]}[]"
-    return _SQL_TYPES[column.kind]
-
-
-def read_type(text: str) -> ColumnType | None:
-    """Read a type as DuckDB's catalogue spells it; None if we do not write it."""
-    if match := _DECIMAL.fullmatch(text):
-        return ColumnType(Kind.DECIMAL, int(match[1]), int(match[2]))
-    return _COLUMN_TYPES.get(text)
 
 
 @contextmanager
@@ -314,6 +259,10 @@ class DuckDBWarehouse:
         with plain_errors(f'stream "{table.stream}"'):
             table.activate(version)
 
+    def report(self) -> list[str]:
+        """Give one line per table: what happened to its rows in this run."""
+        return [f"{t.stream}: {t.counts}" for t in self._tables.values()]
+
     def close(self) -> None:
         """Close the file; what is uncommitted is gone."""
         self._appending.close()
@@ -335,7 +284,7 @@ class DuckDBTable(Table):
         self._sql = warehouse.connection
         self.staged_rows = 0
         self._order = 0
-        self._has_side = False
+        self._has_side = self._has_stage = False
         super().__init__(stream, schema, keys, options, DUCKDB_NAMES)
         name = fit_name(stream, DUCKDB_NAMES)
         self._name = name
@@ -387,9 +336,7 @@ class DuckDBTable(Table):
                 where=f'stream "{self.stream}"',
                 fix="select at least one property, or deselect the stream",
             )
-        columns = ", ".join(
-            f"{quote(c.name)} {sql_type(c.type)}" for c in self.columns
-        )
+        columns = ", ".join(f"{quote(c.name)} {sql_type(c.type)}" for c in self.columns)
         self._sql.execute(f"CREATE TABLE {place} ({columns})")
 
     def _evolve(self, plan: Evolution) -> None:
@@ -425,6 +372,7 @@ class DuckDBTable(Table):
                 f"({columns}, {quote(_ORDER)} BIGINT)"
             )
             self.staged_rows = 0
+            self._has_stage = True
 
     def _fit(self, column: ColumnType, array: pa.Array) -> pa.Array | None:
         kind = column.kind
@@ -458,9 +406,9 @@ class DuckDBTable(Table):
     def _digits_there(self, name: str, column: ColumnType) -> Digits:
         """Count the digits of the numbers that the table and the stage hold."""
         digits = Digits()
-        places = {self._destination, self._place}
-        if self.method is LoadMethod.OVERWRITE:
-            places = {self._side}
+        places = [self._side if self.method is LoadMethod.OVERWRITE else self._place]
+        if self._has_stage:
+            places.append(self._stage)
         for place in places:
             digits |= self._digits_in(place, name, column)
         return digits
@@ -494,7 +442,7 @@ class DuckDBTable(Table):
         name, after = quote(widening.name), widening.after
         self._sql.execute(
             f"ALTER TABLE {place} ALTER COLUMN {name} SET DATA TYPE "
-            f"{sql_type(after)} USING {_converted(name, widening.before, after)}"
+            f"{sql_type(after)} USING {converted(name, widening.before, after)}"
         )
 
     def _write(self, rows: pa.Table) -> None:
@@ -582,20 +530,3 @@ class DuckDBTable(Table):
     def _fetch(self, statement: str) -> tuple[int, ...]:
         row: tuple[int, ...] | None = self._sql.execute(statement).fetchone()
         return row if row is not None else (0,)
-
-
-def _converted(name: str, before: ColumnType, after: ColumnType) -> str:
-    """Give the SQL that turns a column's values into a wider type, exactly."""
-    if after.kind is Kind.JSON:
-        return f"to_json({name})"
-    if after.kind not in (Kind.TEXT, Kind.SCALAR):
-        text = before.kind is Kind.NUMBER and after.kind is Kind.DECIMAL
-        source = f"CAST({name} AS VARCHAR)" if text else name
-        return f"CAST({source} AS {sql_type(after)})"
-    if before.kind is Kind.TIMESTAMP:
-        return f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%fZ')"
-    if before.kind is Kind.WALL_TIMESTAMP:
-        return f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%f')"
-    if before.kind is Kind.LIST:
-        return f"CAST(to_json({name}) AS VARCHAR)"
-    return f"CAST({name} AS VARCHAR)"

@@ -5,10 +5,12 @@ widen, the warehouses do it. A column only ever gets wider, in ways that keep
 each value that is in it.
 """
 
+# ruff: noqa: PLR0911 - one return per type reads as a table
+
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from flext_warehouse.columns import (
     BIG_INTEGER,
@@ -21,6 +23,9 @@ from flext_warehouse.columns import (
     ColumnType,
     Kind,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 NUMERIC = frozenset({Kind.INTEGER, Kind.DECIMAL, Kind.NUMBER})
 _TEXTS = frozenset({Kind.TEXT, Kind.SCALAR})
@@ -117,7 +122,9 @@ def join(existing: ColumnType, wanted: ColumnType) -> ColumnType:
 def _join_numbers(existing: ColumnType, wanted: ColumnType) -> ColumnType:
     if existing.kind is not Kind.INTEGER or wanted.kind is Kind.INTEGER:
         # A narrow integer or float of another tool's making becomes ours.
-        return ColumnType(existing.kind, None, None) if _is_narrow(existing) else existing
+        return (
+            ColumnType(existing.kind, None, None) if _is_narrow(existing) else existing
+        )
     if wanted.kind is Kind.NUMBER:
         return wanted
     scale = wanted.scale or 0

@@ -1,17 +1,22 @@
 """Arrow batches of BATCH files, brought into the form that `decode.py` gives."""
 
+# ruff: noqa: PLR0911 - one return per type reads as a table
+
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from flext_singer.errors import FlextError
+from flext_singer.arrow_types import is_json_text
 from pyarrow import ipc, parquet
 
 from flext_warehouse.columns import Column, ColumnType, Kind
 from flext_warehouse.decode import INSTANT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _PLAIN: dict[Kind, pa.DataType] = {
     Kind.BOOLEAN: pa.bool_(),
@@ -47,38 +52,41 @@ def is_arrow_file(encoding: str) -> bool:
     return encoding in {"parquet", "arrow"}
 
 
-def adopt(
-    batch: pa.RecordBatch,
-    columns: Sequence[Column],
-    keys: Sequence[str],
-    stream: str,
-) -> list[pa.Array]:
+def adopt(batch: pa.RecordBatch, columns: Sequence[Column]) -> list[pa.Array]:
     """Give one array per column; properties that the file lacks are null.
 
     Raises:
-        FlextError: a key has no value, or a column of the file cannot become what
-            the SCHEMA says.
+        pyarrow.ArrowException: a column of the file is not what the SCHEMA says.
+        ValueError: the same.
     """
     there = {name: i for i, name in enumerate(batch.schema.names)}
     arrays = []
     for column in columns:
         index = there.get(column.source)
-        array = pa.nulls(batch.num_rows) if index is None else batch.column(index)
-        if column.source in keys and array.null_count:
-            raise FlextError(
-                f'key property "{column.source}" has no value',
-                where=f'BATCH file of stream "{stream}"',
-                fix="correct the key or the tap",
-            )
-        try:
-            arrays.append(_adopt_array(array, column.type))
-        except pa.ArrowException as error:
-            raise FlextError(
-                f'column "{column.source}" cannot become {column.type}: {error}',
-                where=f'BATCH file of stream "{stream}"',
-                fix="let the SCHEMA message say what the file holds",
-            ) from error
+        if index is None:
+            arrays.append(_adopt_array(pa.nulls(batch.num_rows), column.type))
+        elif is_json_text(batch.schema.field(index)):
+            arrays.append(_adopt_json(batch.column(index), column.type))
+        else:
+            arrays.append(_adopt_array(batch.column(index), column.type))
     return arrays
+
+
+def _adopt_json(texts: pa.Array, column: ColumnType) -> pa.Array:
+    """Give the values whose JSON text a column of the file holds."""
+    if column.kind is Kind.JSON:
+        return texts
+    if column.kind in (Kind.NUMBER, Kind.DECIMAL):
+        texts.cast(pa.float64())  # raises for anything but a number
+        return texts
+    if column.kind is Kind.INTEGER:
+        if (
+            texts.null_count < len(texts)
+            and pc.any(pc.match_substring_regex(texts, r"[^0-9-]")).as_py()
+        ):
+            raise ValueError("not an integer")
+        return texts
+    raise ValueError(f"JSON text for a column of {column}")
 
 
 def as_text(array: pa.Array) -> pa.Array:

@@ -8,9 +8,12 @@ the same one on each run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 _HASH_LENGTH = 8
 _POSTGRES_SYSTEM_COLUMNS = frozenset(
@@ -100,9 +103,7 @@ def _storable(name: str) -> str:
     return name.encode("utf-8", "replace").decode().replace("\x00", "_")
 
 
-def _hashed(
-    clean: str, name: str, rules: NameRules, digits: int = _HASH_LENGTH
-) -> str:
+def _hashed(clean: str, name: str, rules: NameRules, digits: int = _HASH_LENGTH) -> str:
     digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
     room = rules.max_bytes - len(digest) - 1
     return clean.encode()[:room].decode("utf-8", "ignore") + "_" + digest

@@ -47,6 +47,12 @@ def duckdb_path(url: str) -> str:
     return str(Path(path).expanduser())
 
 
+def password_in(url: str) -> str | None:
+    """Give the password that a URL holds, to keep it out of messages."""
+    password = urlsplit(url).password
+    return unquote(password) if password else None
+
+
 def shown(url: str) -> str:
     """Give the URL without user and password, for messages."""
     if not is_postgres(url):

@@ -6,12 +6,15 @@ that takes the table's place at the end of the run. All of it happens in one
 transaction per commit, so a crash leaves what the last commit left.
 """
 
+# ruff: noqa: S608 - names are quoted, values are bound
+# ruff: noqa: PLR0911 - one return per type reads as a table
+
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, LiteralString, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pyarrow as pa
@@ -20,26 +23,25 @@ from psycopg import sql
 from pyarrow import csv
 
 from flext_warehouse.columns import (
-    BOOLEAN,
-    DATE,
-    INTEGER,
     JSON,
     NUMBER,
     SCALAR,
-    TEXT,
-    TIME,
-    TIMESTAMP,
-    WALL_TIMESTAMP,
     Column,
     ColumnType,
     JsonSchema,
     Kind,
 )
-from flext_warehouse.evolution import NUMERIC, Evolution, Widening
+from flext_warehouse.evolution import Evolution, Widening
 from flext_warehouse.files import as_text, json_text
-from flext_warehouse.identifiers import POSTGRES_NAMES, fit_name, literal, quote
+from flext_warehouse.identifiers import POSTGRES_NAMES, fit_name, quote
 from flext_warehouse.location import shown
 from flext_warehouse.numbers import as_integers, fits_postgres_numeric
+from flext_warehouse.postgres_types import (
+    array_literals,
+    converted,
+    read_type,
+    sql_type,
+)
 from flext_warehouse.table import (
     DELETED_AT,
     VERSION,
@@ -49,52 +51,13 @@ from flext_warehouse.table import (
     missing_type,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 _COPY_ROWS = 10_000
 _COMMIT_BYTES = 512 * 1024 * 1024
 """Copied bytes after which rows are made durable although no STATE waits."""
 _NUL = "\x00"
-
-_SQL_TYPES = {
-    Kind.BOOLEAN: "boolean",
-    Kind.INTEGER: "bigint",
-    Kind.NUMBER: "numeric",
-    Kind.DECIMAL: "numeric",
-    Kind.TEXT: "text",
-    Kind.SCALAR: "text",
-    Kind.TIMESTAMP: "timestamp with time zone",
-    Kind.WALL_TIMESTAMP: "timestamp without time zone",
-    Kind.DATE: "date",
-    Kind.TIME: "time without time zone",
-    Kind.JSON: "jsonb",
-}
-_ITEM_TYPES = {Kind.TEXT: "text", Kind.INTEGER: "bigint", Kind.BOOLEAN: "boolean"}
-# As format_type() spells them, without modifiers.
-_COLUMN_TYPES = {
-    "boolean": BOOLEAN,
-    "bigint": INTEGER,
-    "integer": ColumnType(Kind.INTEGER, 32),
-    "smallint": ColumnType(Kind.INTEGER, 16),
-    "numeric": NUMBER,
-    "double precision": ColumnType(Kind.NUMBER, 53),
-    "real": ColumnType(Kind.NUMBER, 24),
-    "text": TEXT,
-    "character varying": TEXT,
-    "timestamp with time zone": TIMESTAMP,
-    "timestamp without time zone": WALL_TIMESTAMP,
-    "date": DATE,
-    "time without time zone": TIME,
-    "jsonb": JSON,
-    "text[]": ColumnType(Kind.LIST, item=Kind.TEXT),
-    "bigint[]": ColumnType(Kind.LIST, item=Kind.INTEGER),
-    "boolean[]": ColumnType(Kind.LIST, item=Kind.BOOLEAN),
-}
-# Types with a modifier that loses or refuses values: they become the wide ones.
-_LIMITED = {
-    "numeric(": ColumnType(Kind.NUMBER, 1),
-    "character varying(": ColumnType(Kind.TEXT, 1),
-    "timestamp(": None,
-    "time(": None,
-}
 
 _READ_COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod)
@@ -125,21 +88,6 @@ WHERE n.nspname = %s AND c.relname = %s
 """
 
 
-def sql_type(column: ColumnType) -> str:
-    """Spell a column type in Postgres' SQL."""
-    if column.kind is Kind.LIST and column.item is not None:
-        return f"{_ITEM_TYPES[column.item]}[]"
-    return _SQL_TYPES[column.kind]
-
-
-def read_type(text: str) -> ColumnType | None:
-    """Read a type as format_type() spells it; None if we do not write it."""
-    for start, column in _LIMITED.items():
-        if text.startswith(start):
-            return column
-    return _COLUMN_TYPES.get(text)
-
-
 @contextmanager
 def plain_errors(place: str) -> Iterator[None]:
     """Turn Postgres' errors into one line that says what to do."""
@@ -160,43 +108,68 @@ def _fix(error: psycopg.Error) -> str:
         return "grant the user the right, or choose another schema"
     if isinstance(error, psycopg.errors.DiskFull):
         return "free disk space; rows of earlier commits are safe"
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return "the table has a unique index over its keys: set load_method to upsert"
     if isinstance(error, psycopg.errors.DependentObjectsStillExist):
         return "drop the view and let dbt make it again, or change it by hand"
     return "see the message of Postgres"
 
 
-def connect(url: str, *, connect_timeout_seconds: int = 10) -> psycopg.Connection:
-    """Connect to Postgres; times are UTC, text is UTF-8."""
-    place = shown(url)
-    if url.startswith("postgres://"):
-        url = "postgresql" + url.removeprefix("postgres")
-    with plain_errors(place):
-        return psycopg.connect(
-            url,
-            connect_timeout=connect_timeout_seconds,
-            application_name="flext-warehouse",
-            options="-c timezone=UTC -c client_encoding=UTF8 -c datestyle=ISO,YMD "
-            "-c extra_float_digits=1 -c client_min_messages=warning",
-        )
+@dataclass(frozen=True)
+class Server:
+    """How to reach a Postgres database.
+
+    Args:
+        url: `postgresql://…`; user and password may be in it or beside it.
+        username: user, if not in the URL.
+        password: its password, if not in the URL.
+        connect_timeout_seconds: how long to wait for the server's first answer.
+    """
+
+    url: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    connect_timeout_seconds: int = 10
+
+    def connect(self) -> psycopg.Connection:
+        """Connect; times are UTC, text is UTF-8.
+
+        Raises:
+            FlextError: the server cannot be reached or refuses the user.
+        """
+        url = self.url
+        if url.startswith("postgres://"):
+            url = "postgresql" + url.removeprefix("postgres")
+        apart = {"user": self.username, "password": self.password}
+        with plain_errors(shown(url)):
+            return psycopg.connect(
+                url,
+                **{name: value for name, value in apart.items() if value},  # type: ignore[arg-type]
+                connect_timeout=self.connect_timeout_seconds,
+                application_name="flext-warehouse",
+                options="-c timezone=UTC -c datestyle=ISO,YMD "
+                "-c extra_float_digits=1 -c client_min_messages=warning",
+                client_encoding="UTF8",
+            )
 
 
 class PostgresWarehouse:
     """One Postgres database, open for writing.
 
     Args:
-        url: `postgresql://…`.
+        server: how to reach it.
         options: see `LoadOptions`.
         lock_seconds: how long to wait for another run that overwrites the same
             table.
     """
 
     def __init__(
-        self, url: str, options: LoadOptions, *, lock_seconds: float = 10.0
+        self, server: Server, options: LoadOptions, *, lock_seconds: float = 10.0
     ) -> None:
-        self.place = shown(url)
+        self.place = shown(server.url)
         self.options = options
         self.lock_seconds = lock_seconds
-        self.connection = connect(url)
+        self.connection = server.connect()
         self._tables: dict[str, PostgresTable] = {}
         self._uncommitted_bytes = 0
         with plain_errors(self.place):
@@ -213,9 +186,7 @@ class PostgresWarehouse:
         self, statement: str, parameters: Sequence[Any] | None = None
     ) -> psycopg.Cursor:
         """Execute one statement; names in it are quoted already."""
-        return self.connection.execute(
-            sql.SQL(cast("LiteralString", statement)), parameters
-        )
+        return self.connection.execute(sql.SQL(statement), parameters)
 
     def lock(self, name: str) -> None:
         """Wait for the right to change `name` until this transaction ends."""
@@ -280,6 +251,10 @@ class PostgresWarehouse:
         self.commit()
         with plain_errors(f'stream "{table.stream}"'):
             table.activate(version)
+
+    def report(self) -> list[str]:
+        """Give one line per table: what happened to its rows in this run."""
+        return [f"{t.stream}: {t.counts}" for t in self._tables.values()]
 
     def close(self) -> None:
         """Close the connection; what is uncommitted is gone."""
@@ -407,8 +382,7 @@ class PostgresTable(Table):
             raise FlextError(
                 f"the table holds several rows of one key ({', '.join(self.keys)})",
                 where=f'stream "{self.stream}", table {self._place}',
-                fix="remove the duplicates, or load it once with load_method "
-                "overwrite",
+                fix="remove the duplicates, or load it once with load_method overwrite",
             ) from error
 
     def _fit(self, column: ColumnType, array: pa.Array) -> pa.Array | None:
@@ -424,7 +398,7 @@ class PostgresTable(Table):
         if kind is Kind.JSON:
             return json_text(array)
         if kind is Kind.LIST:
-            return _array_literals(array) if pa.types.is_list(array.type) else None
+            return array_literals(array) if pa.types.is_list(array.type) else None
         return array
 
     def _wider(self, column: Column, arrays: list[pa.Array]) -> ColumnType:  # noqa: ARG002 - Postgres' numeric takes nearly all
@@ -447,7 +421,7 @@ class PostgresTable(Table):
         self._warehouse.run(
             f"ALTER TABLE {place} ALTER COLUMN {name} TYPE "
             f"{sql_type(widening.after)} USING "
-            f"{_converted(name, widening.before, widening.after)}"
+            f"{converted(name, widening.before, widening.after)}"
         )
 
     def _write(self, rows: pa.Table) -> None:
@@ -460,7 +434,7 @@ class PostgresTable(Table):
         with (
             plain_errors(f'stream "{self.stream}"'),
             self._warehouse.connection.cursor() as cursor,
-            cursor.copy(sql.SQL(cast("LiteralString", statement))) as copy,
+            cursor.copy(sql.SQL(statement)) as copy,
         ):
             for batch in rows.to_batches(max_chunksize=_COPY_ROWS):
                 buffer = io.BytesIO()
@@ -491,7 +465,8 @@ class PostgresTable(Table):
             f"SELECT DISTINCT ON ({keys}) {names} FROM {self._stage} "
             f"ORDER BY {keys}, ctid DESC ON CONFLICT ({keys}) DO {action} "
             "RETURNING (xmax = 0) AS is_new) "
-            "SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new), "
+            "SELECT count(*) FILTER (WHERE is_new), "
+            "count(*) FILTER (WHERE NOT is_new), "
             f"(SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {self._stage}) k) "
             "FROM merged"
         ).fetchone()
@@ -533,9 +508,7 @@ class PostgresTable(Table):
         self._adopt_columns(existing)
         names = ", ".join(quote(c.name) for c in self.columns)
         self._warehouse.run(f"DELETE FROM {place}")
-        self._warehouse.run(
-            f"INSERT INTO {place} ({names}) SELECT {names} FROM {side}"
-        )
+        self._warehouse.run(f"INSERT INTO {place} ({names}) SELECT {names} FROM {side}")
         self._warehouse.run(f"DROP TABLE {side}")
 
     def _adopt_columns(self, existing: dict[str, ColumnType]) -> None:
@@ -567,43 +540,7 @@ class PostgresTable(Table):
             statement = f"DELETE FROM {place} WHERE {older}"
         else:
             mark = names[DELETED_AT]
-            statement = f"UPDATE {place} SET {mark} = now() WHERE {older} AND {mark} IS NULL"
+            statement = (
+                f"UPDATE {place} SET {mark} = now() WHERE {older} AND {mark} IS NULL"
+            )
         self.counts.deleted += self._warehouse.run(statement).rowcount
-
-
-def _array_literals(array: pa.Array) -> pa.Array:
-    """Give Postgres' text form of arrays: {"a",NULL,"b"}."""
-    return pa.array(
-        [None if value is None else _array_literal(value) for value in array.to_pylist()],
-        type=pa.string(),
-    )
-
-
-def _array_literal(items: list[Any]) -> str:
-    texts = (
-        "NULL"
-        if item is None
-        else '"' + str(item).replace("\\", "\\\\").replace('"', '\\"') + '"'
-        for item in items
-    )
-    return "{" + ",".join(texts) + "}"
-
-
-def _converted(name: str, before: ColumnType, after: ColumnType) -> str:
-    """Give the SQL that turns a column's values into a wider type, exactly."""
-    if after.kind is Kind.JSON:
-        return f"to_jsonb({name})"
-    if after.kind not in (Kind.TEXT, Kind.SCALAR):
-        # A float's text has all its digits, its cast to numeric only 15.
-        through_text = before.kind in NUMERIC and before.precision is not None
-        source = f"{name}::text" if through_text else name
-        return f"{source}::{sql_type(after)}"
-    iso = {
-        Kind.TIMESTAMP: "YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"",
-        Kind.WALL_TIMESTAMP: "YYYY-MM-DD\"T\"HH24:MI:SS.US",
-    }.get(before.kind)
-    if iso is not None:
-        return f"to_char({name}, {literal(iso)})"
-    if before.kind is Kind.LIST:
-        return f"to_jsonb({name})::text"
-    return f"{name}::text"

@@ -12,12 +12,13 @@ from __future__ import annotations
 import datetime as dt
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from flext_singer.arrow_types import json_lines
 from flext_singer.errors import FlextError
 
 from flext_warehouse.columns import (
@@ -32,6 +33,9 @@ from flext_warehouse.decode import CHUNK_RECORDS, INSTANT, RecordDecoder
 from flext_warehouse.evolution import Evolution, Widening, plan_evolution
 from flext_warehouse.files import adopt
 from flext_warehouse.identifiers import NameRules, column_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 VERSION, DELETED_AT = "_sdc_table_version", "_sdc_deleted_at"
 _METADATA: dict[str, ColumnType] = {
@@ -88,6 +92,13 @@ class Counts:
     unchanged: int = 0
     deleted: int = 0
 
+    def __str__(self) -> str:
+        """Describe them as the log does."""
+        parts = ("inserted", "updated", "unchanged", "deleted")
+        counted = [(getattr(self, part), part) for part in parts]
+        shown = [f"{number} {part}" for number, part in counted if number]
+        return ", ".join(shown) or "no rows"
+
 
 class Table(ABC):
     """The table of one stream.
@@ -130,6 +141,7 @@ class Table(ABC):
             )
         self._properties: dict[str, JsonSchema] = properties
         self.key_sources = list(keys)
+        self._keyed = frozenset(keys)
         self.method = self.options.method
         if self.method is LoadMethod.UPSERT and not keys:
             self.method = LoadMethod.APPEND
@@ -139,9 +151,7 @@ class Table(ABC):
         existing = self._existing()
         wanted = self._wanted(existing or {})
         if existing is None:
-            self.columns = [
-                replace(c, type=self._canonical(c.type)) for c in wanted
-            ]
+            self.columns = [replace(c, type=self._canonical(c.type)) for c in wanted]
             self._create()
         else:
             plan = plan_evolution(existing, wanted, self._rules.fold)
@@ -167,10 +177,7 @@ class Table(ABC):
         Returns:
             Position and reason of each record that was not loaded.
         """
-        if not self._versioned and any(v is not None for v in versions):
-            self._settle()
-            self._versioned = True
-            self.prepare()
+        self._expect_versions(versions)
         rejected: list[tuple[int, str]] = []
         parts: list[list[pa.Array]] = []
         rows = 0
@@ -192,18 +199,40 @@ class Table(ABC):
         self.counts.loaded += rows
         return rejected
 
-    def load_batches(self, batches: Iterable[pa.RecordBatch]) -> int:
-        """Load Arrow batches whose columns bear the properties' names."""
-        rows = 0
-        for batch in batches:
-            if not batch.num_rows:
-                continue
-            arrays = adopt(batch, self._data_columns, self.key_sources, self.stream)
-            metadata = self._metadata(batch.num_rows, (), (), ())
-            self._load_columns([[array] for array in arrays + metadata])
-            rows += batch.num_rows
+    def load_batch(
+        self, batch: pa.RecordBatch, version: int | None = None
+    ) -> tuple[int, list[tuple[bytes, str]]]:
+        """Load an Arrow batch whose columns bear the properties' names.
+
+        Returns:
+            Rows of the batch, and each rejected one as JSON with the reason.
+        """
+        rows = batch.num_rows
+        if not rows:
+            return 0, []
+        versions = [version] * rows if version is not None else []
+        self._expect_versions(versions)
+        try:
+            arrays = adopt(batch, self._data_columns)
+        except (pa.ArrowException, ValueError):
+            arrays = []
+        keys = [i for i, c in enumerate(self._data_columns) if c.source in self._keyed]
+        is_whole = bool(arrays) and not any(arrays[i].null_count for i in keys)
+        if not is_whole or (self.refuse_nul and _holds_nul(arrays)):
+            # As records, one by one, to find which ones cannot be loaded.
+            lines = list(json_lines(batch))
+            rejected = self.load(lines, (), versions)
+            return rows, [(lines[i], reason) for i, reason in rejected]
+        arrays += self._metadata(rows, range(rows), (), versions)
+        self._load_columns([[array] for array in arrays])
         self.counts.loaded += rows
-        return rows
+        return rows, []
+
+    def _expect_versions(self, versions: Sequence[int | None]) -> None:
+        if not self._versioned and any(v is not None for v in versions):
+            self._settle()
+            self._versioned = True
+            self.prepare()
 
     def _wanted(self, existing: Iterable[str]) -> list[Column]:
         metadata = dict(_METADATA) if self.options.add_metadata else {}
@@ -373,3 +402,11 @@ def _instant(text: str | None) -> dt.datetime | None:
         return None
     moment = dt.datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _holds_nul(arrays: list[pa.Array]) -> bool:
+    texts = (array for array in arrays if pa.types.is_string(array.type))
+    return any(
+        pc.any(pc.match_substring_regex(array, r"\x00|\\u0000")).as_py()
+        for array in texts
+    )
