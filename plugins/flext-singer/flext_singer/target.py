@@ -354,7 +354,8 @@ class FlextTarget(FlextPlugin, Target):
                 sink.count_loaded(rows, size_bytes)
                 self._uncommitted_records += rows
             self._loaded_files.append(path)
-        self._is_dirty = True
+            self._is_dirty = True
+            reach("target.after_load")
         if self._waiting_state is not None and self._is_due():
             self._commit()
 
