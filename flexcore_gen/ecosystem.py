@@ -200,25 +200,12 @@ class _EcosystemReader:
         own = reader.fields(overlay, OVERLAY, "")
         connections: dict[str, Connection] = {}
         if "connections" in own:
+            touched = self._touched(own["connections"], base)
             merged = merge(entries.get("connections"), own["connections"])
-            touched = own["connections"].data
-            if isinstance(touched, dict) and isinstance(merged.data, dict):
-                only = Value(
-                    {key: merged.data[key] for key in touched},
-                    merged.mark,
-                    "",
-                    merged.key_marks,
-                )
-                connections = self._connections(only)
-        for connection in connections.values():
-            before = base.get(connection.name)
-            if before and before.system != connection.system:
-                reader.error(
-                    connection.mark,
-                    f'connection "{connection.name}" is {before.system} in '
-                    f"{self.sources.main_file} and {connection.system} here",
-                    "a connection keeps its system in every environment",
-                    f"connections.{connection.name}.system",
+            if touched and isinstance(merged.data, dict):
+                only = {key: merged.data[key] for key in touched}
+                connections = self._connections(
+                    Value(only, merged.mark, "", merged.key_marks)
                 )
         warehouse = (
             read_warehouse(
@@ -240,6 +227,24 @@ class _EcosystemReader:
                 else None
             ),
         )
+
+    def _touched(self, value: Value, base: dict[str, Connection]) -> list[str]:
+        """The connections of an overlay, without those that change their system."""
+        touched = []
+        for name, item in (self.reader.mapping(value, "connections") or {}).items():
+            system = item.data.get("system") if isinstance(item.data, dict) else None
+            before = base.get(name)
+            if system and before and system.data != before.system:
+                self.reader.error(
+                    system.mark,
+                    f'connection "{name}" is {before.system} in '
+                    f"{self.sources.main_file} and {system.text} here",
+                    "a connection keeps its system in every environment",
+                    f"connections.{name}.system",
+                )
+            else:
+                touched.append(name)
+        return touched
 
     def _default_environment(
         self, entries: dict[str, Value], environments: tuple[Environment, ...]

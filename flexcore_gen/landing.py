@@ -26,6 +26,7 @@ from flexcore_gen.known_plugins import (
     TAP,
     TARGET,
     TRANSFORM,
+    TRANSFORM_SYSTEMS,
     WAREHOUSE_TAP,
     WAREHOUSE_TARGET,
     KnownPlugins,
@@ -314,13 +315,10 @@ class _Planner:
     def _parts(self, step: Step) -> list[int | None]:
         return [None] if step.partition is None else list(range(step.partition.count))
 
-    def _tap(self, step: Step, part: int | None, batch: Plain) -> Instance:
+    def _tap(self, step: Step, part: int | None) -> Instance:
         generated: dict[str, Plain] = {}
-        known = self.plugins[step.plugin].settings
         if part is not None and step.partition is not None:
             generated["partition"] = _partition(step.partition, part)
-        if batch is not None and "batch_config" in known:
-            generated["batch_config"] = batch
         metadata: dict[str, Plain] = {}
         if step.replication_method or step.replication_key:
             entry: dict[str, Plain] = {}
@@ -340,28 +338,21 @@ class _Planner:
             metadata=metadata,
         )
 
-    def _target(self, step: Step, part: int | None, batch: Plain) -> Instance:
-        known = self.plugins[step.plugin].settings
+    def _target(self, step: Step, part: int | None) -> Instance:
         return Instance(
             name=self._name(step.plugin, step, part),
             plugin=step.plugin,
             step=step.name,
             connection=step.connection,
             settings=step.settings,
-            generated=(
-                {"batch_config": batch}
-                if batch is not None and "batch_config" in known
-                else {}
-            ),
         )
 
     def _land(self, step: Step) -> None:
         connection = self._connection(step)
         needs = self._needs(step)
         for part in self._parts(step):
-            batch = _batch(self._name(step.plugin, step, part))
-            tap = self._tap(step, part, batch)
-            target = self._warehouse_target(step, part, connection.schema, batch)
+            tap = self._tap(step, part)
+            target = self._warehouse_target(step, part, connection.schema)
             name = step.name if part is None else f"{step.name}--p{part}"
             self._add(Task(name, LAND, (step.name,), needs, tap, target))
         for stream in landed_streams(step, step.settings, self.plugins):
@@ -370,9 +361,8 @@ class _Planner:
     def _straight(self, source: Step, step: Step) -> None:
         needs = self._needs(source, step)
         for part in self._parts(source):
-            batch = _batch(self._name(source.plugin, source, part))
-            tap = self._tap(source, part, batch)
-            target = self._target(step, part, batch)
+            tap = self._tap(source, part)
+            target = self._target(step, part)
             name = step.name if part is None else f"{step.name}--p{part}"
             steps = (source.name, step.name)
             self._add(Task(name, DIRECT, steps, needs, tap, target))
@@ -387,9 +377,8 @@ class _Planner:
             )
             return
         tables = self._tables(step, inputs)
-        batch = _batch(self._name(WAREHOUSE_TAP, step, None))
-        tap = self._warehouse_tap(step, tables, batch)
-        target = self._target(step, None, batch)
+        tap = self._warehouse_tap(step, tables)
+        target = self._target(step, None)
         self._add(Task(step.name, LOAD, (step.name,), self._needs(step), tap, target))
 
     def _tables(self, step: Step, inputs: list[Step]) -> list[tuple[str, str]]:
@@ -497,14 +486,10 @@ class _Planner:
 
     # the warehouse's side ----------------------------------------------------------
 
-    def _warehouse_target(
-        self, step: Step, part: int | None, schema: str, batch: Plain
-    ) -> Instance:
+    def _warehouse_target(self, step: Step, part: int | None, schema: str) -> Instance:
         plugin = self._warehouse_plugin(WAREHOUSE_TARGET, "flext-target-oracle")
         key = "default_target_schema" if plugin == "flext-target-oracle" else "schema"
         generated: dict[str, Plain] = {key: schema}
-        if "batch_config" in self.plugins[plugin].settings:
-            generated["batch_config"] = batch
         return Instance(
             name=self._name(plugin, step, part),
             plugin=plugin,
@@ -513,9 +498,7 @@ class _Planner:
             generated=generated,
         )
 
-    def _warehouse_tap(
-        self, step: Step, tables: list[tuple[str, str]], batch: Plain
-    ) -> Instance:
+    def _warehouse_tap(self, step: Step, tables: list[tuple[str, str]]) -> Instance:
         plugin = self._warehouse_plugin(WAREHOUSE_TAP, "flext-tap-oracle")
         generated: dict[str, Plain] = {}
         if plugin == "flext-tap-oracle":
@@ -524,8 +507,6 @@ class _Planner:
             generated["tables_filter"] = [table for _, table in tables]
         else:
             generated.update(_reading(step, tables))
-        if "batch_config" in self.plugins[plugin].settings:
-            generated["batch_config"] = batch
         return Instance(
             name=self._name(plugin, step, None),
             plugin=plugin,
@@ -559,14 +540,6 @@ def _partition(partition: Partition, part: int) -> dict[str, Plain]:
     return setting
 
 
-def _batch(tap: str) -> dict[str, Plain]:
-    """The batch lane between a tap and its target: files that the relay skips."""
-    return {
-        "encoding": {"format": "parquet"},
-        "storage": {"root": f"$MELTANO_PROJECT_ROOT/.meltano/batches/{tap}"},
-    }
-
-
 def _reading(step: Step, tables: list[tuple[str, str]]) -> dict[str, Plain]:
     """Settings of flext-tap-warehouse that read these tables back."""
     schemas = {schema for schema, _ in tables}
@@ -589,29 +562,40 @@ def _reading(step: Step, tables: list[tuple[str, str]]) -> dict[str, Plain]:
 def _check_models(
     ecosystem: Ecosystem, plans: Iterable[PipelinePlan], problems: list[Problem]
 ) -> None:
-    """Two pipelines must not build one package from two places into one schema."""
+    """Two pipelines must not build one model from two places into one schema."""
     seen: dict[tuple[str, str], tuple[str, str]] = {}
+    usual = ecosystem.warehouse.model_schema
     for plan in plans:
         for task in plan.tasks:
-            schema = str(
-                task.variables.get("flexcore_schema", ecosystem.warehouse.model_schema)
+            schema = str(task.variables.get("flexcore_schema", usual))
+            origin = ", ".join(
+                str(value)
+                for key, value in task.variables.items()
+                if key.endswith("_schema") and key != "flexcore_schema"
             )
-            for key, value in task.variables.items():
-                if not key.endswith("_schema") or key == "flexcore_schema":
-                    continue
-                place = (key, schema)
-                before = seen.setdefault(place, (str(value), plan.pipeline.name))
-                if before[0] == str(value):
+            for model in dict.fromkeys(map(_model_group, task.select)):
+                first = seen.setdefault((model, schema), (origin, plan.pipeline.name))
+                if first[0] == origin:
                     continue
                 step = plan.pipeline.step(task.steps[0])
                 problems.append(
                     Problem(
                         step.mark,
-                        f'pipelines "{before[1]}" and "{plan.pipeline.name}" build the '
-                        f"models of one package from {before[0]} and {value} into "
-                        f'schema "{schema}", and would overwrite each other',
+                        f'pipelines "{first[1]}" and "{plan.pipeline.name}" build '
+                        f"{model} from {first[0]} and from {origin} into schema "
+                        f'"{schema}", and would overwrite each other',
                         "give one of them its own: add `schema:` to the transform's "
                         "config",
                         f"pipelines.{plan.pipeline.name}.{step.name}",
                     )
                 )
+
+
+def _model_group(selected: str) -> str:
+    """A selected model, or the package that it belongs to by its prefix."""
+    model = selected.removeprefix("+")
+    for system in TRANSFORM_SYSTEMS:
+        prefix = system.replace("-", "_")
+        if model.startswith((f"{prefix}__", f"stg_{prefix}__", f"int_{prefix}__")):
+            return dbt_package(system)
+    return model.removeprefix("package:")

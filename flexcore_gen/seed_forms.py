@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+#: Keys of the guide's `connection:` block, FlexCore's own connection pool.
+_POOL_KEYS = {"max_connections", "connection_timeout", "read_timeout"}
 _NO_SERVICE = "no such service runs: pipelines run in Meltano"
 
 
@@ -82,6 +84,10 @@ def _foreign(entries: dict[str, Value]) -> tuple[str, str] | None:
     return None
 
 
+def _is_pool(value: Value) -> bool:
+    return isinstance(value.data, dict) and value.data.keys() <= _POOL_KEYS
+
+
 class _Normaliser:
     def __init__(self, value: Value, path: Path, problems: list[Problem]) -> None:
         self.value = value
@@ -113,7 +119,7 @@ class _Normaliser:
                 self._pipeline(item)
             elif key == "foreach" and "pipeline" in data:
                 continue
-            elif key == "connection" and "connections" not in data:
+            elif key == "connection" and _is_pool(item):
                 self._pool(item)
             elif key == "steps" and "pipeline" not in data:
                 self.part.pipelines.append((self.value, "pipeline"))
@@ -133,6 +139,16 @@ class _Normaliser:
     def _add(self, key: str, value: Value, mark: Mark) -> None:
         before = self.entries.get(key)
         if before and isinstance(before.data, dict) and isinstance(value.data, dict):
+            for name in before.data.keys() & value.data.keys():
+                self.problems.append(
+                    Problem(
+                        value.key_marks.get(name, value.data[name].mark),
+                        f'"{name}" is given a second time in {key}; '
+                        f"first at {before.key_marks.get(name, before.mark)}",
+                        "keep one of the two",
+                        f"{key}.{name}",
+                    )
+                )
             value = Value(
                 {**before.data, **value.data},
                 before.mark,
@@ -177,7 +193,11 @@ class _Normaliser:
             entries[key] = _text(f"${{{variable}_{key.upper()}}}", mark)
         said = "".join(f", {key} from ${{{variable}_{key.upper()}}}" for key in added)
         self._note(mark, f'{path} became connection "{name.text}" to {system}{said}')
-        self._add("connections", Value({name.text: Value(entries, mark)}, mark), mark)
+        self._add(
+            "connections",
+            Value({name.text: Value(entries, mark)}, mark, "", {name.text: mark}),
+            mark,
+        )
 
     # oracle_integration, ldap_integration ---------------------------------
 

@@ -35,7 +35,7 @@ class Side:
     bytes: int = 0
     seconds: float = 0.0
     bookmark: str | None = None
-    sends_batches: bool = False
+    batches: int = 0
     begun: int = 0
     succeeded: int = 0
     failed: int = 0
@@ -92,7 +92,7 @@ class BlockNotes:
         elif kind == "bytes":
             side.bytes += int(value or 0)
         elif kind == "batch_count":
-            side.sends_batches = True
+            side.batches += int(value or 0)
         elif kind == "bookmark":
             side.bookmark = None if value is None else str(value)
         elif kind == "sync_duration":

@@ -40,6 +40,15 @@ if TYPE_CHECKING:
 SPLIT_FROM = 50
 BUFFER_BYTES = 10 * 1024 * 1024
 REQUIRES_MELTANO = ">=4.4,<4.5"
+#: The batch lane: records go from tap to target in files, a folder per tap.
+_BATCHES: Plain = {
+    "encoding": {"format": "parquet"},
+    "storage": {
+        "root": "$MELTANO_PROJECT_ROOT/.meltano/batches/$MELTANO_EXTRACTOR_NAME"
+    },
+}
+#: What Meltano acts on; texts for people would cost every command time.
+_SETTING_KEYS = ("name", "aliases", "kind", "sensitive", "options", "value", "env")
 _ABSOLUTE = re.compile(r"/|\$|[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -158,7 +167,7 @@ class _Document:
         """Adds the base plugins and those of the connections."""
         for name in self.used:
             plugin = self.project.plugins[name]
-            definition = dict(plugin.definition)
+            definition = _slim(plugin)
             if self.ecosystem.install == "isolated":
                 definition["pip_url"] = f"flext-{plugin.system}"
             if config := self._base_config(plugin, None):
@@ -215,6 +224,8 @@ class _Document:
         if environment is not None and environment.defaults is not None:
             defaults = environment.defaults
         config = {k: v for k, v in defaults.items() if k in plugin.settings}
+        if "batch_config" in plugin.settings and "batch_config" not in config:
+            config["batch_config"] = _BATCHES
         if plugin.system == "warehouse":
             warehouse = (environment and environment.warehouse) or (
                 self.ecosystem.warehouse
@@ -318,6 +329,20 @@ class _Document:
         if self.ecosystem.install == "isolated":
             entry["pip_url"] = "flexcore[dbt]"
         return entry
+
+
+def _slim(plugin: Plugin) -> dict[str, Any]:
+    """A definition without the texts that only people read."""
+    definition = {
+        key: value
+        for key, value in plugin.definition.items()
+        if key in {"name", "namespace", "executable", "capabilities"}
+    }
+    definition["settings"] = [
+        {key: setting[key] for key in _SETTING_KEYS if key in setting}
+        for setting in plugin.definition.get("settings", ())
+    ]
+    return definition
 
 
 def _section(plugin: Plugin) -> str:

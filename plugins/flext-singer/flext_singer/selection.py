@@ -14,7 +14,6 @@ import logging
 import os
 import re
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -150,8 +149,7 @@ class DiscoveryCache:
             draft.replace(path)
         except OSError as error:
             logging.getLogger(__name__).warning("Discovery not kept: %s", error)
-            with suppress(OSError):
-                draft.unlink()
+            draft.unlink(missing_ok=True)
 
 
 def cache_folder(setting: str | None) -> Path | None:

@@ -1,1 +1,0 @@
-"""Singer tap and target for DuckDB and Postgres warehouses."""

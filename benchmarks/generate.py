@@ -1,0 +1,144 @@
+"""How long `flexcore-gen` needs for many pipelines.
+
+    python benchmarks/generate.py [sizes...]        default: 50 500 5000
+    python benchmarks/generate.py 500 --meltano     also Meltano's own start-up
+
+Each size is a project of its own with one file per pipeline (extract, transform,
+two loads) and twenty connections. Times are those of the real command, start-up
+included: `first` writes every file, `again` changes nothing, `check` compares,
+`one more` adds a pipeline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+COMMAND = Path(sys.executable).with_name("flexcore-gen")
+CONNECTIONS = 20
+PIPELINE = """\
+pipeline:
+  name: customers-{number}
+  schedule: "{minute} * * * *"
+  steps:
+    - name: extract-customers
+      service: flext-tap-oracle
+      config:
+        connection: oracle-{connection}
+        query: "SELECT * FROM customers WHERE tenant = {number}"
+    - name: transform-customers
+      service: flext-dbt-oracle
+      depends_on: [extract-customers]
+      config: {{model: customers_{number}}}
+    - name: update-directory
+      service: flext-target-ldap
+      depends_on: [transform-customers]
+      config: {{connection: directory, operation: upsert}}
+    - name: sync-wms
+      service: flext-target-oracle-wms
+      depends_on: [transform-customers]
+      config: {{connection: wms, batch_size: 500}}
+"""
+
+
+def main() -> None:
+    """Prints one line per size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", type=int, nargs="*", default=[50, 500, 5000])
+    parser.add_argument("--meltano", action="store_true")
+    arguments = parser.parse_args()
+    header = ("pipelines", "first", "again", "check", "one more", "µs/pipeline")
+    print("  ".join(f"{name:>11}" for name in header))
+    for size in arguments.sizes:
+        with tempfile.TemporaryDirectory() as name:
+            root = Path(name)
+            write_project(root, size)
+            first = timed(root, "generate")
+            again = timed(root, "generate")
+            check = timed(root, "check")
+            write_pipeline(root, size)
+            one_more = timed(root, "generate")
+            row = [f"{size}", *(f"{t:.2f} s" for t in (first, again, check, one_more))]
+            row.append(f"{again / size * 1e6:.0f}")
+            print("  ".join(f"{cell:>11}" for cell in row), flush=True)
+            if arguments.meltano:
+                print_meltano(root)
+
+
+def write_project(root: Path, size: int) -> None:
+    """An ecosystem with `size` pipelines."""
+    lines = ["version: 1", "project: benchmark", "connections:"]
+    lines += [
+        f"  oracle-{number}: {{system: oracle, host: db{number}.example.com, "
+        f"service_name: PROD, username: app, password: '${{ORACLE_{number}}}'}}"
+        for number in range(CONNECTIONS)
+    ]
+    lines.append(
+        "  directory: {system: ldap, url: 'ldaps://ldap.example.com', "
+        "bind_dn: 'cn=app', password: '${LDAP_PASSWORD}', base_dn: 'dc=example'}"
+    )
+    lines.append(
+        "  wms: {system: oracle-wms, base_url: 'https://wms.example.com/prod', "
+        "username: app, password: '${WMS_PASSWORD}'}"
+    )
+    lines.append("environments: [development, production]")
+    (root / "ecosystem.yaml").write_text("\n".join(lines) + "\n")
+    (root / "pipelines").mkdir()
+    for number in range(size):
+        write_pipeline(root, number)
+
+
+def write_pipeline(root: Path, number: int) -> None:
+    """One pipeline file."""
+    text = PIPELINE.format(
+        number=number, minute=number % 60, connection=number % CONNECTIONS
+    )
+    (root / f"pipelines/customers-{number}.yaml").write_text(text)
+
+
+def timed(root: Path, command: str) -> float:
+    """Wall seconds of one command."""
+    start = time.perf_counter()
+    run = subprocess.run(
+        [COMMAND, command],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    seconds = time.perf_counter() - start
+    if run.returncode:
+        sys.exit(f"flexcore-gen {command} failed:\n{run.stderr}")
+    return seconds
+
+
+def print_meltano(root: Path) -> None:
+    """CPU and wall of the cheapest `meltano` command that reads the project."""
+    meltano = Path(sys.executable).with_name("meltano")
+    before = os.times()
+    start = time.perf_counter()
+    run = subprocess.run(
+        [meltano, "run", "--dry-run", "customers-0"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    seconds = time.perf_counter() - start
+    after = os.times()
+    cpu = after.children_user - before.children_user
+    print(
+        f"{'':>11}  meltano run --dry-run: {seconds:.1f} s wall, {cpu:.1f} s CPU, "
+        f"exit {run.returncode}"
+    )
+
+
+if __name__ == "__main__":
+    main()
