@@ -35,7 +35,7 @@ class Side:
     bytes: int = 0
     seconds: float = 0.0
     bookmark: str | None = None
-    batches: int = 0
+    sends_batches: bool = False
     begun: int = 0
     succeeded: int = 0
     failed: int = 0
@@ -92,7 +92,7 @@ class BlockNotes:
         elif kind == "bytes":
             side.bytes += int(value or 0)
         elif kind == "batch_count":
-            side.batches += int(value or 0)
+            side.sends_batches = True
         elif kind == "bookmark":
             side.bookmark = None if value is None else str(value)
         elif kind == "sync_duration":

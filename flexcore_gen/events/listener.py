@@ -45,10 +45,11 @@ class Text:
 
 
 class _HeardLogger(logging.Logger):
-    """A logger that a logging.yaml without `disable_existing_loggers` cannot mute.
+    """A logger whose level the hook sets, and that remembers what a person asked.
 
-    `dictConfig` sets `disabled` on every logger it does not name. The hook still
-    has to hear it; what the person asked for (no output) is kept by the filter.
+    `dictConfig` (logging.yaml) sets levels, and mutes every logger it does not name
+    unless it says `disable_existing_loggers: false`. The hook has to hear all the
+    same; `asked_level` is what may be seen.
     """
 
     @property
@@ -60,22 +61,48 @@ class _HeardLogger(logging.Logger):
     def disabled(self, value: bool) -> None:
         self.__dict__["_is_muted"] = value
 
+    def setLevel(self, level: int | str) -> None:  # noqa: N802 - logging's own name
+        """Remember the level that logging settings ask for."""
+        self.__dict__["_asked"] = logging._checkLevel(level)  # type: ignore[attr-defined] # noqa: SLF001 - as logging does
 
-class Listener(logging.Handler):
+    def hear_from(self, level: int) -> None:
+        """Set the level from which the hook hears."""
+        super().setLevel(level)
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether logging settings muted this logger (but none below it)."""
+        return bool(self.__dict__.get("_is_muted"))
+
+    @property
+    def asked_level(self) -> int:
+        """The level from which records may be seen."""
+        asked: int = self.__dict__.get("_asked", logging.NOTSET)
+        parent = self.parent
+        return asked or (parent.getEffectiveLevel() if parent else logging.WARNING)
+
+
+def _heard(name: str) -> _HeardLogger:
+    logger = logging.getLogger(name)
+    logger.__class__ = _HeardLogger
+    assert isinstance(logger, _HeardLogger)  # noqa: S101 - for the type checker
+    return logger
+
+
+class Listener:
     """One per process. Meltano runs its blocks strictly one after the other."""
 
     def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
         self.recorder: Recorder | None = None
         self.is_off = False
         self._plugins: list[str] = []
         self._offsets: list[int] = []
         self._command: str | None = None
 
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Pass a record on; an error of the hook costs one line, never the run."""
+    def handle(self, record: logging.LogRecord) -> None:
+        """Take in a record; an error of the hook costs one line, never the run."""
         if self.is_off or not isinstance(record.msg, dict):
-            return True
+            return
         try:
             self._hear(record, record.msg)
         except Exception as error:  # the run goes on without the hook
@@ -83,7 +110,6 @@ class Listener(logging.Handler):
                 raise
             self.is_off = True
             warn(f"this run is no longer recorded: {type(error).__name__}: {error}")
-        return True
 
     def _hear(self, record: logging.LogRecord, said: dict[str, Any]) -> None:
         event = said.get("event")
@@ -146,7 +172,7 @@ class Listener(logging.Handler):
     def _begin(self, command: str, run_id: str, blocks: list[list[str]]) -> None:
         from flexcore_gen.events.beginning import begin  # noqa: PLC0415 - only for runs
 
-        settle_levels(self)
+        attach(self)
         try:
             self.recorder = begin(command, run_id, blocks)
         finally:
@@ -160,15 +186,33 @@ class Listener(logging.Handler):
 class _Filter(logging.Filter):
     """Hears all records of a logger; lets through what was asked for."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, logger: _HeardLogger) -> None:
         super().__init__()
-        self.listener = listener
+        self._listener = listener
+        self._logger = logger
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the person's own logging settings want this record."""
-        self.listener.handle(record)
-        muted = logging.getLogger(record.name).__dict__.get("_is_muted", False)
-        return not muted and record.levelno >= logging.getLogger().level
+        self._listener.handle(record)
+        asked = self._logger
+        return record.levelno >= asked.asked_level and not asked.is_muted
+
+
+class _Ear(logging.Handler):
+    """Hears all records below a logger; passes on what was asked for."""
+
+    def __init__(self, listener: Listener, logger: _HeardLogger) -> None:
+        super().__init__(logging.DEBUG)
+        self._listener = listener
+        self._logger = logger
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Hear a record, then do what the logger would have done without the hook."""
+        self._listener.handle(record)
+        parent = self._logger.parent
+        if parent is not None and record.levelno >= self._logger.asked_level:
+            parent.callHandlers(record)
+        return True
 
 
 def warn(text: str) -> None:
@@ -179,21 +223,27 @@ def warn(text: str) -> None:
         stream.flush()
 
 
-def settle_levels(listener: Listener) -> None:
-    """Set the levels once Meltano has applied the person's logging settings.
+def attach(listener: Listener) -> None:
+    """Listen to Meltano's loggers, past whatever logging settings have done to them.
 
-    INFO where the plugins' metrics pass, so that they arrive under
-    `--log-level=error` too; nothing where the person asked for more than that,
-    because Meltano derives the plugins' own level from it. DEBUG only where the
-    plan of a run is said: for `meltano el`, DEBUG would log every single record.
+    Levels: INFO where the plugins' metrics pass, so that they arrive under
+    `--log-level=error` too; what was asked for where that is more, because Meltano
+    derives the plugins' own level from it. DEBUG only where the plan of a run is
+    said: for `meltano el`, DEBUG would log every single record.
     """
-    asked = logging.getLogger().level
-    logging.getLogger(RUN_LOGGER).setLevel(logging.DEBUG)
+    _heard(RUN_LOGGER).hear_from(logging.DEBUG)
     for name in (EL_LOGGER, PLUGIN_LOGGER, ERROR_LOGGER):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.NOTSET if asked <= logging.INFO else logging.INFO)
-        if name != EL_LOGGER and listener not in logger.handlers:
-            logger.addHandler(listener)
+        logger = _heard(name)
+        logger.hear_from(min(logger.asked_level, logging.INFO))
+    for name in (RUN_LOGGER, EL_LOGGER):
+        logger = _heard(name)
+        if not any(isinstance(each, _Filter) for each in logger.filters):
+            logger.addFilter(_Filter(listener, logger))
+    for name in (PLUGIN_LOGGER, ERROR_LOGGER):
+        logger = _heard(name)
+        if not any(isinstance(each, _Ear) for each in logger.handlers):
+            logger.addHandler(_Ear(listener, logger))
+            logger.propagate = False
 
 
 _installed: Listener | None = None
@@ -205,13 +255,7 @@ def install() -> None:
     if _installed is not None or os.environ.get("FLEXCORE_HOOK") == "0":
         return
     _installed = Listener()
-    heard = _Filter(_installed)
-    for name in (RUN_LOGGER, EL_LOGGER, PLUGIN_LOGGER, ERROR_LOGGER):
-        logger = logging.getLogger(name)
-        logger.__class__ = _HeardLogger
-        if name in {RUN_LOGGER, EL_LOGGER}:
-            logger.addFilter(heard)
-    settle_levels(_installed)
+    attach(_installed)
     if not PLUGIN_COMMANDS.isdisjoint(sys.argv[1:]):
         from flexcore_gen.events import privacy  # noqa: PLC0415 - only for these
 

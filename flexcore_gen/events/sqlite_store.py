@@ -76,17 +76,17 @@ CREATE TRIGGER events_no_replace BEFORE INSERT ON events
   BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE VIEW runs AS
 SELECT s.aggregate_id AS run_id, s.correlation_id, s.subject AS pipeline,
-       s.data ->> '$.environment' AS environment,
+       json_extract(s.data, '$.environment') AS environment,
        CASE e.name WHEN 'PipelineCompleted' THEN 'success'
                    WHEN 'PipelineFailed' THEN 'failed'
                    WHEN 'PipelineLost' THEN 'lost' ELSE 'running' END AS status,
        s.time AS started_at, e.time AS ended_at,
-       e.data ->> '$.duration_seconds' AS duration_seconds,
-       coalesce(e.data ->> '$.rows',
-                (SELECT sum(x.data ->> '$.rows') FROM events x
+       json_extract(e.data, '$.duration_seconds') AS duration_seconds,
+       coalesce(json_extract(e.data, '$.rows'),
+                (SELECT sum(json_extract(x.data, '$.rows')) FROM events x
                  WHERE x.aggregate_id = s.aggregate_id AND x.name = 'TargetLoaded'),
                 0) AS rows,
-       e.data ->> '$.error' AS error
+       json_extract(e.data, '$.error') AS error
 FROM events s
 LEFT JOIN events e ON e.aggregate_id = s.aggregate_id AND e.name IN ({_TERMINAL_SQL})
 WHERE s.name = 'PipelineStarted';

@@ -143,7 +143,7 @@ class Project:
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                process.wait(SECONDS)
+            process.communicate(timeout=SECONDS)
 
 
 @pytest.fixture(scope="session")

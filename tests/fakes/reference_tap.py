@@ -6,6 +6,7 @@ Run as a process: `python tests/fakes/reference_tap.py --config config.json`.
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -60,13 +61,19 @@ class Numbers(FlextStream):
         count = self.config.get("records", 1000)
         pause = self.config.get("pause_seconds", 0)
         hang_at = self.config.get("hang_at")
+        fail_at = self.config.get("fail_at")
         bad_every = self.config.get("reject_every")
         for number in range(first, count + 1):
             if number == hang_at:
-                # A wait inside C that no Python signal handler interrupts early.
-                time.sleep(600)
+                # Minutes inside one C call: no Python signal handler runs there.
+                sqlite3.connect(":memory:").execute(
+                    "with recursive n(i) as (select 1 union all select i + 1 from n"
+                    " limit 100000000000) select count(*) from n"
+                )
+            if number == fail_at:
+                raise ConnectionError(f"lost login {self.config.get('password')}")
             if pause:
-                time.sleep(pause)
+                time.sleep(float(pause))  # the SDK hands it over as Decimal
             if bad_every and number % bad_every == 0:
                 self.reject(f"record {number}", "bad by request", {"id": number})
                 continue
@@ -86,6 +93,7 @@ class ReferenceTap(FlextTap):
             "incremental": {"type": "boolean"},
             "pause_seconds": {"type": "number"},
             "hang_at": {"type": "integer"},
+            "fail_at": {"type": "integer"},
             "reject_every": {"type": "integer"},
             "start_date": {"type": "string"},
         },

@@ -36,7 +36,7 @@ class TableSink(FlextSink):
 
     def load(self, records) -> None:
         if self.config.get("load_seconds"):
-            time.sleep(self.config["load_seconds"])
+            time.sleep(float(self.config["load_seconds"]))
         rows = []
         for raw, record, version in zip(
             records.raw, records.dicts(), records.versions, strict=True

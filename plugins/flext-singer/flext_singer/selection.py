@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -149,7 +150,8 @@ class DiscoveryCache:
             draft.replace(path)
         except OSError as error:
             logging.getLogger(__name__).warning("Discovery not kept: %s", error)
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink()
 
 
 def cache_folder(setting: str | None) -> Path | None:

@@ -21,7 +21,7 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader, SingerMessag
 
 from flext_singer import batch_files, messages, settings, termination
 from flext_singer.encoding import ENCODER
-from flext_singer.errors import PeerVanishedError, add_place
+from flext_singer.errors import BrokenLineError, PeerVanishedError, add_place
 from flext_singer.failpoints import reach
 from flext_singer.plugin import FlextPlugin
 from flext_singer.records import RawRecords
@@ -129,6 +129,21 @@ class FlextTarget(FlextPlugin, Target):
         """Make durable all that every sink has loaded."""
         raise NotImplementedError
 
+    def mend(self, line: bytes, error: BrokenLineError) -> messages.Line | None:  # noqa: ARG002 - for those who override it
+        """Make a message of a line that is none, if that is possible.
+
+        Args:
+            line: The line.
+            error: What is wrong with it.
+
+        Returns:
+            The message, or None: the line was rejected and is done with.
+
+        Raises:
+            BrokenLineError: It cannot be mended; as here, always.
+        """
+        raise error
+
     def close(self, *, failed: bool) -> None:
         """Release connections and temporary files; called once.
 
@@ -168,7 +183,13 @@ class FlextTarget(FlextPlugin, Target):
             self._line_number += 1
             if not line or line.isspace():
                 continue
-            message = decode(line, self._line_number)
+            try:
+                message = decode(line, self._line_number)
+            except BrokenLineError as error:
+                mended = self.mend(line, error)
+                if mended is None:
+                    continue
+                message = mended
             if type(message) is not record_line:
                 counts[self._process(message)] += 1
                 continue
@@ -333,7 +354,8 @@ class FlextTarget(FlextPlugin, Target):
                 sink.count_loaded(rows, size_bytes)
                 self._uncommitted_records += rows
             self._loaded_files.append(path)
-        self._is_dirty = True
+            self._is_dirty = True
+            reach("target.after_load")
         if self._waiting_state is not None and self._is_due():
             self._commit()
 

@@ -1,0 +1,1 @@
+"""Singer tap and target for DuckDB and Postgres warehouses."""

@@ -1,0 +1,201 @@
+"""A killed run frees its pipeline at once; a living one refuses a second."""
+
+import json
+import os
+import signal
+import stat
+
+import pytest
+
+CANARY = "canary-4711"
+pytestmark = pytest.mark.end_to_end
+
+
+def kill(project, process):
+    os.kill(process.pid, signal.SIGKILL)
+    return project.finish(process)
+
+
+def test_after_kill_9_the_rerun_is_accepted_at_once_and_the_lost_run_is_closed(project):
+    process, plugin = project.start_and_hang("run", "load-people")
+    kill(project, process)
+    assert project.last_run()["status"] == "running"
+
+    result = project.run("run", "load-people")
+
+    assert result.returncode == 0, result.stderr
+    assert "already running" not in result.stderr
+    assert [run["status"] for run in project.runs()] == ["success", "lost"]
+    lost = next(e for e in project.envelopes() if e["name"] == "PipelineLost")
+    assert lost["data"]["pid"] == process.pid
+    assert "vanished without a word" in lost["data"]["error"]
+    assert not is_running(plugin)
+
+
+def test_after_kill_9_of_el_the_rerun_of_its_state_id_is_accepted_at_once(project):
+    command = ("el", "fake-tap", "fake-target", "--state-id", "s")
+    process, _ = project.start_and_hang(*command)
+    kill(project, process)
+
+    result = project.run(*command)
+
+    assert result.returncode == 0, result.stderr
+    assert [run["status"] for run in project.runs()] == ["success", "lost"]
+
+
+def test_a_dbt_left_behind_by_kill_9_is_stopped_before_the_rerun(project):
+    process, dbt = project.start_and_hang("run", "dbt-only")
+    kill(project, process)
+    assert is_running(dbt)
+
+    result = project.run("run", "dbt-only")
+
+    assert result.returncode == 0, result.stderr
+    assert not is_running(dbt)
+    assert "left behind by run" in result.stderr
+
+
+def test_another_pipeline_closes_the_lost_run_and_leaves_the_rerun_possible(project):
+    process, _ = project.start_and_hang("run", "load-people")
+    kill(project, process)
+
+    assert project.run("run", "orders").returncode == 0
+    assert [run["status"] for run in project.runs()] == ["success", "lost"]
+    result = project.run("run", "load-people")
+    assert result.returncode == 0, result.stderr
+
+
+def test_configuration_left_by_a_killed_run_is_swept_and_was_never_readable(project):
+    process, plugin = project.start_and_hang(
+        "run", "load-people", FAKE_TAP_PASSWORD=CANARY
+    )
+    kill(project, process)
+    left = list((project.root / ".meltano/run").rglob("*.config.json"))
+    assert any(CANARY in path.read_text() for path in left)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in left} == {0o600}
+
+    project.run("run", "orders")
+
+    assert list((project.root / ".meltano/run").rglob("*.config.json")) == []
+    assert not is_running(plugin)
+
+
+def test_plugins_write_with_the_umask_of_the_person(project):
+    os.umask(usual := os.umask(0o022))
+    project.run("run", "load-people")
+
+    loaded = project.root / "loaded.jsonl"
+    assert stat.S_IMODE(loaded.stat().st_mode) == 0o666 & ~usual
+    run_directory = project.root / ".meltano/run"
+    assert stat.S_IMODE(run_directory.stat().st_mode) == 0o700
+
+
+def test_a_second_run_of_a_pipeline_is_refused_and_told_who_holds_it(project):
+    process, _ = project.start_and_hang("run", "load-people")
+    holder = project.last_run()
+
+    result = project.run("run", "load-people")
+
+    assert result.returncode == 75
+    assert holder["run_id"] in result.stderr
+    assert f"pid {process.pid} on {os.uname().nodename}" in result.stderr
+    assert "since 20" in result.stderr
+    assert len(project.runs()) == 1
+    forced = project.run("run", "--force", "load-people")
+    assert forced.returncode == 75
+
+    process.send_signal(signal.SIGTERM)
+    project.finish(process)
+    assert project.run("run", "load-people").returncode == 0
+
+
+def test_a_second_el_of_a_state_id_is_refused(project):
+    command = ("el", "fake-tap", "fake-target", "--state-id", "s")
+    project.start_and_hang(*command)
+
+    assert project.run(*command).returncode != 0
+    assert len(project.runs()) == 1
+
+
+def test_other_pipelines_and_other_environments_run_beside_it(project):
+    project.start_and_hang("run", "load-people")
+
+    assert project.run("run", "orders").returncode == 0
+    prod = project.run("--environment=prod", "run", "dbt-only")
+    assert prod.returncode == 0, prod.stderr
+    assert [run["status"] for run in project.runs()] == [
+        "success",
+        "success",
+        "running",
+    ]
+
+
+def test_a_living_runs_configuration_is_not_swept(project):
+    _, plugin = project.start_and_hang("run", "load-people")
+    dead, _ = project.start_and_hang("run", "orders")
+    kill(project, dead)
+
+    assert project.run("run", "orders").returncode == 0
+    living = project.root / ".meltano/run/fake-tap--people--extract"
+    assert list(living.glob("*.config.json"))
+    assert is_running(plugin)
+
+
+def test_many_starts_at_once_let_exactly_one_run(project):
+    project.run("run", "orders")
+    holder, _ = project.start_and_hang("run", "load-people")
+    others = [project.start("run", "load-people") for _ in range(4)]
+
+    assert {project.finish(each).returncode for each in others} == {75}
+    assert holder.poll() is None
+
+
+def test_the_same_run_id_twice_is_two_runs_of_one_correlation(project):
+    run_id = "3f2c8a0e-7f0e-4c55-9d05-0a6c1c5f7d11"
+    for _ in range(2):
+        result = project.run("run", "--run-id", run_id, "load-people")
+        assert result.returncode == 0, result.stderr
+
+    runs = project.runs()
+    assert len({run["run_id"] for run in runs}) == 2
+    assert {run["correlation_id"] for run in runs} == {run_id}
+    assert project.runs(run_id)[0] == runs[0]
+
+
+def test_taps_targets_and_dbt_get_the_ids_of_the_run(project):
+    file = project.root / "environment.json"
+    project.run("run", "load-people", FAKE_TAP_ENVIRONMENT=file)
+
+    given = json.loads(file.read_text())
+    started = project.envelopes()[0]
+    correlation = started["correlation_id"]
+    assert given["FLEXCORE_CORRELATION_ID"] == correlation
+    assert given["FLEXCORE_RUN_ID"] == started["aggregate_id"]
+    assert given["TRACEPARENT"] == (
+        f"00-{correlation.replace('-', '')}-{started['data']['span_id']}-01"
+    )
+
+
+def test_an_incoming_trace_is_continued(project):
+    file = project.root / "environment.json"
+    trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    project.run(
+        "run",
+        "load-people",
+        FAKE_TAP_ENVIRONMENT=file,
+        TRACEPARENT=f"00-{trace}-{parent}-00",
+    )
+
+    data = project.envelopes()[0]["data"]
+    assert (data["trace_id"], data["parent_span_id"]) == (trace, parent)
+    given = json.loads(file.read_text())["TRACEPARENT"]
+    assert given == f"00-{trace}-{data['span_id']}-00"
+    assert data["span_id"] != parent
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - a line of /proc
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
