@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+from transform.postgres_server import find_tool, running_postgres
+
+from transform.packages import DuckdbWarehouse, PostgresWarehouse
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    if find_tool("initdb") is None:
+        pytest.skip("Postgres is missing: apt-get install postgresql")
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(
+    scope="module",
+    params=["duckdb", pytest.param("postgres", marks=pytest.mark.servers)],
+)
+def warehouse(request, tmp_path_factory):
+    """Each module builds once in each kind of warehouse."""
+    if request.param == "duckdb":
+        return DuckdbWarehouse(tmp_path_factory.mktemp("duckdb") / "warehouse.duckdb")
+    return PostgresWarehouse(request.getfixturevalue("postgres"))

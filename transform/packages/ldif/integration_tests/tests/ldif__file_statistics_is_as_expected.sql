@@ -1,0 +1,1 @@
+{{ differing_rows('ldif__file_statistics') }}
