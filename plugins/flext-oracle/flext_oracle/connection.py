@@ -138,6 +138,43 @@ def start_thick_mode(config: Mapping[str, Any]) -> None:
             raise explain(error, "thick_mode") from error
 
 
+class Patience:
+    """Attempts at one thing, with growing pauses between them.
+
+    Args:
+        max_retries: How often it is tried again.
+        what: The thing, for the log.
+    """
+
+    def __init__(self, max_retries: int, what: str) -> None:
+        self.max_retries, self.what = max_retries, what
+        self.retries = 0
+        self._wait = FIRST_WAIT_SECONDS
+
+    def wait_or_raise(self, problem: OracleError) -> None:
+        """Pause before the next attempt.
+
+        Raises:
+            OracleError: `problem`, when it lasts or has lasted too long.
+        """
+        if not problem.is_transient or self.retries >= self.max_retries:
+            problem.is_transient = False  # whoever waits further out need not
+            raise problem
+        self.retries += 1
+        # Jitter, so that many steps do not come back in one moment.
+        pause = self._wait * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        logger.warning(
+            "%s: %s; retry %d of %d in %.1f s",
+            self.what,
+            problem.what,
+            self.retries,
+            self.max_retries,
+            pause,
+        )
+        time.sleep(pause)
+        self._wait = min(self._wait * 2, LONGEST_WAIT_SECONDS)
+
+
 class Connections:
     """A pool of prepared sessions, and the one place that retries."""
 
@@ -146,9 +183,8 @@ class Connections:
         self.config = config
         self.where = address(config)
         self.tags = session_tags(config, program)
-        self.max_retries = int(config.get("max_retries") or 0)
-        if config.get("max_retries") is None:
-            self.max_retries = 5
+        retries = config.get("max_retries")
+        self.max_retries = 5 if retries is None else int(retries)
         self._arguments = connect_arguments(config)
         self._pool: oracledb.ConnectionPool | None = None
         self._lock = threading.Lock()
@@ -193,33 +229,22 @@ class Connections:
         connection.call_timeout = int(float(timeout) * 1000) if timeout else 0
         return connection
 
+    def patience(self, what: str) -> Patience:
+        """A new count of attempts for one thing that may fail in passing."""
+        return Patience(self.max_retries, what)
+
     def retrying(self, action: Callable[[], Result], what: str) -> Result:
         """What an action returns; passing faults are met with patience.
 
         Raises:
             OracleError: A lasting fault, or a passing one that did not pass.
         """
-        wait = FIRST_WAIT_SECONDS
-        for attempt in range(self.max_retries + 1):
+        attempts = self.patience(what)
+        while True:
             try:
                 return action()
             except (OracleError, oracledb.Error, OSError) as error:
-                problem = explain(error, f"{what}, {self.where}")
-                if not problem.is_transient or attempt == self.max_retries:
-                    raise problem from error
-                # Jitter, so that many steps do not come back in one moment.
-                pause = wait * random.uniform(0.5, 1.0)  # noqa: S311  no secret
-                logger.warning(
-                    "%s: %s; attempt %d of %d in %.1f s",
-                    what,
-                    problem.what,
-                    attempt + 2,
-                    self.max_retries + 1,
-                    pause,
-                )
-                time.sleep(pause)
-                wait = min(wait * 2, LONGEST_WAIT_SECONDS)
-        raise AssertionError  # the loop returns or raises
+                attempts.wait_or_raise(explain(error, f"{what}, {self.where}"))
 
     def acquire(self) -> oracledb.Connection:
         """A prepared session; give it back with `release` or `discard`."""

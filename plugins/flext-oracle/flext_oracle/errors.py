@@ -11,6 +11,7 @@ import re
 import socket
 
 import oracledb
+from flext_singer.errors import FlextError
 
 TRANSIENT = frozenset(
     {
@@ -154,26 +155,20 @@ FIXES = {
 CODE = re.compile(r"\b(ORA|DPY|DPI)-(\d{4,5})\b")
 
 
-class OracleError(Exception):
-    """An error in three parts: what is wrong, where, and how to fix it.
+class OracleError(FlextError):
+    """An error in three parts, with Oracle's code beside them.
 
     Attributes:
-        what: One line with Oracle's own code and text.
-        where: Server, stream or statement.
-        fix: What a person can do.
         code: ``ORA-nnnnn``, ``DPY-nnnn`` or an empty string.
+        is_transient: Whether the same request may succeed a little later.
     """
 
     def __init__(
         self, what: str, where: str = "", fix: str = "", code: str = ""
     ) -> None:
-        super().__init__(what)
-        self.what, self.where, self.fix, self.code = what, where, fix, code
-
-    @property
-    def is_transient(self) -> bool:
-        """Whether the same request may succeed a little later."""
-        return self.code in TRANSIENT
+        super().__init__(what, where=where, fix=fix)
+        self.code = code
+        self.is_transient = code in TRANSIENT
 
 
 def code_of(error: BaseException) -> str:

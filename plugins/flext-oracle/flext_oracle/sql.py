@@ -192,12 +192,13 @@ def create_staging(table: Table, columns: Sequence[Column], *, session: bool) ->
         table: Its name.
         columns: The target's columns.
         session: A global temporary table, whose rows are the session's own and end
-            with the transaction; else a plain one, for direct path loads.
+            with it, so that a killed process leaves none; else a plain one, for
+            direct path loads.
     """
-    parts = [f"{column.sql} {column.kind.declaration}" for column in columns]
+    parts = [f"{c.sql} {c.kind.staged.declaration}" for c in columns]
     parts.append(f"{quoted(ORDINAL)} NUMBER(18)")
     head = "CREATE GLOBAL TEMPORARY TABLE" if session else "CREATE TABLE"
-    tail = " ON COMMIT DELETE ROWS" if session else " NOLOGGING"
+    tail = " ON COMMIT PRESERVE ROWS" if session else " NOLOGGING"
     return f"{head} {table} ({', '.join(parts)}){tail}"
 
 
@@ -227,10 +228,16 @@ def replace_column(table: Table, column: Column, spare: str) -> list[str]:
 
 
 def insert(table: Table, columns: Sequence[Column], *, ordinal: bool = False) -> str:
-    """INSERT with one placeholder per column, from ``:p1`` on."""
+    """INSERT with one placeholder per column, from ``:p1`` on.
+
+    Args:
+        table: The table.
+        columns: Its columns, in the order of the bound row.
+        ordinal: It is a staging table: the row's ordinal comes last.
+    """
     names = [column.sql for column in columns]
     values = [
-        column.kind.placeholder(f":p{position}")
+        (column.kind.staged if ordinal else column.kind).placeholder(f":p{position}")
         for position, column in enumerate(columns, 1)
     ]
     if ordinal:
@@ -286,20 +293,25 @@ def _merge(
     target: Table, source: str, columns: Sequence[Column], keys: Sequence[str]
 ) -> str:
     on = " AND ".join(f"t.{quoted(key)} = s.{quoted(key)}" for key in keys)
-    others = [column.sql for column in columns if column.name not in keys]
+    others = [column for column in columns if column.name not in keys]
     text = f"MERGE INTO {target} t USING ({source}) s ON ({on})"
     if others:
-        assignments = ", ".join(f"t.{name} = s.{name}" for name in others)
+        assignments = ", ".join(f"t.{c.sql} = {_given(c)}" for c in others)
         text += f" WHEN MATCHED THEN UPDATE SET {assignments}"
     listed = ", ".join(column.sql for column in columns)
-    values = ", ".join(f"s.{column.sql}" for column in columns)
+    values = ", ".join(_given(column) for column in columns)
     return text + f" WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({values})"
 
 
+def _given(column: Column) -> str:
+    return column.kind.from_text(f"s.{column.sql}")
+
+
 def copy(target: Table, source: str, columns: Sequence[Column]) -> str:
-    """INSERT … SELECT of all columns."""
+    """INSERT … SELECT of all columns, from a staging table or a query of one."""
     listed = ", ".join(column.sql for column in columns)
-    return f"INSERT INTO {target} ({listed}) SELECT {listed} FROM {source}"
+    given = ", ".join(column.kind.from_text(column.sql) for column in columns)
+    return f"INSERT INTO {target} ({listed}) SELECT {given} FROM {source}"
 
 
 def delete_where(target: Table, condition: str) -> str:

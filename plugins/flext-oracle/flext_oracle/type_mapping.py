@@ -180,11 +180,25 @@ class ColumnType:
         if self.is_nanoseconds:
             bind = f"TO_TIMESTAMP({bind}, '{NANOSECOND_FORMAT}')"
             return f"FROM_TZ({bind}, '+00:00')" if self.has_zone else bind
-        if self.name == "XMLTYPE":
-            return f"XMLTYPE({bind})"
         if self.name == "ROWID":
             return f"CHARTOROWID({bind})"
-        return bind
+        return self.from_text(bind)
+
+    def from_text(self, expression: str) -> str:
+        """The expression that makes a value of a CLOB, where the type is no text.
+
+        XMLPARSE and not XMLTYPE(…), which refuses NULL.
+        """
+        if self.name == "XMLTYPE":
+            return f"XMLPARSE(DOCUMENT {expression})"
+        if self.name == "JSON":
+            return f"JSON({expression})"
+        return expression
+
+    @property
+    def staged(self) -> ColumnType:
+        """The type under which a value waits in a staging table."""
+        return ColumnType("CLOB") if self.name in {"XMLTYPE", "JSON"} else self
 
     @property
     def has_zone(self) -> bool:
