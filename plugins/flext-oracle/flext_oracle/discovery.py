@@ -136,6 +136,8 @@ class Filters:
             return condition
 
         parts = ["c.TABLE_NAME NOT LIKE 'BIN$%'"]
+        if not self.exact:
+            parts.append("c.TABLE_NAME NOT LIKE 'FLX$%'")  # our staging tables
         schemas = [*self.schemas, *(s for s, _ in map(split, self.tables) if s)]
         if self.exact:
             parts.append(either(f"({exactly(t, bind)})" for t in self.exact))

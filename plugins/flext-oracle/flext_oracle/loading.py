@@ -206,9 +206,7 @@ class Staging:
         self._run(sql.copy(target, source, columns), single, refuse)
         self.clear()
 
-    def _run(
-        self, whole: str, single: str, refuse: Refuse
-    ) -> None:
+    def _run(self, whole: str, single: str, refuse: Refuse) -> None:
         with self.connection.cursor() as cursor:
             try:
                 cursor.execute(whole)
@@ -240,6 +238,7 @@ class Staging:
             if column.name in {c.name for c in other.destination.columns}
         ]
         names = [*(column.sql for column in shared), sql.quoted(sql.ORDINAL)]
+        self.rows, self._ordinal = other.rows, other.next_ordinal
         if other.table != self.table:
             listed = ", ".join(names)
             with self.connection.cursor() as cursor:
@@ -248,7 +247,6 @@ class Staging:
                     f" SELECT {listed} FROM {other.table}"
                 )
             other.clear()
-        self.rows, self._ordinal = other.rows or self.rows, other.next_ordinal
 
     def clear(self) -> None:
         """Remove the rows, in the same transaction."""

@@ -6,7 +6,6 @@ import base64
 import datetime as dt
 import decimal
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,7 +21,7 @@ from flext_oracle.type_mapping import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from flext_oracle.type_mapping import ColumnType
 

@@ -64,8 +64,9 @@ class OracleSink(FlextSink):
         """Where the stream goes."""
         config = self.config
         mapped = (config.get("table_name_mappings") or {}).get(self.stream_name)
-        schema, _, name = self.stream_name.rpartition("-")
-        name = f"{config.get('table_prefix') or ''}{name}{config.get('table_suffix') or ''}"
+        name = self.stream_name.rpartition("-")[2]
+        before, behind = config.get("table_prefix"), config.get("table_suffix")
+        name = f"{before or ''}{name}{behind or ''}"
         longest = self.oracle.max_identifier_bytes
         owner = config.get("default_target_schema") or self.oracle.connections.user
         return Table(
@@ -77,7 +78,9 @@ class OracleSink(FlextSink):
         mappings = self.config.get("column_mappings") or {}
         mapped = mappings.get(f"{self.stream_name}.{name}") or mappings.get(name)
         longest = self.oracle.max_identifier_bytes
-        return sql.fitting(mapped, longest) if mapped else sql.column_name(name, longest)
+        return (
+            sql.fitting(mapped, longest) if mapped else sql.column_name(name, longest)
+        )
 
     def _wanted(self) -> list[tuple[str, Mapping[str, Any], Column]]:
         """Property, schema and column of all that is to be written."""
@@ -155,7 +158,10 @@ class OracleSink(FlextSink):
         if self.method == "append-only":
             return
         place = tables.prepare_staging(connection, self.table, columns)
-        before, self.staging = self.staging, Staging(connection, place, self.destination)
+        before, self.staging = (
+            self.staging,
+            Staging(connection, place, self.destination),
+        )
         if self.method == "overwrite":
             self.oracle.hand_over(self.table, self.staging, before)
 
@@ -169,7 +175,7 @@ class OracleSink(FlextSink):
 
     def load(self, records: RawRecords) -> None:
         """Convert the records and hand them to the database."""
-        if any(v is not None for v in records.versions) and VERSION not in self._names:
+        if self._lacks_versions and any(v is not None for v in records.versions):
             self._add_metadata([VERSION, DELETED_AT])
         rows, raws = self._rows(records)
         self._make_room(rows)
@@ -191,6 +197,10 @@ class OracleSink(FlextSink):
         if self.method == "upsert" and self.staging.rows >= MOST_STAGED_ROWS:
             self.flush()
 
+    @property
+    def _lacks_versions(self) -> bool:
+        return self.method != "overwrite" and VERSION not in self._names
+
     @functools.cached_property
     def _staged(self) -> dict[int, bytes]:
         """Raw records by ordinal, until they are merged."""
@@ -203,7 +213,7 @@ class OracleSink(FlextSink):
             "_sdc_received_at": now,
             "_sdc_batched_at": now,
             "_sdc_sequence": int(time.time() * 1000),
-            "_sdc_sync_started_at": self.sync_started_at,
+            "_sdc_sync_started_at": self.oracle.started_ms,
         }
         stamped = [name for name in stamps if name in self._names]
         versioned = VERSION in self._names
@@ -303,7 +313,7 @@ class OracleSink(FlextSink):
         if self.method == "overwrite":
             self.oracle.finish(self)
             return
-        if VERSION not in self._names:
+        if self._lacks_versions:
             # No record came: whatever has an older version is gone all the same.
             self._add_metadata([VERSION, DELETED_AT])
         old = sql.quoted(self._column_name(VERSION))
@@ -311,20 +321,13 @@ class OracleSink(FlextSink):
         if self.config.get("hard_delete"):
             self._run(sql.delete_where(self.table, condition), version=version)
             return
-        marked = sql.mark_deleted(
-            self.table, self._column_name(DELETED_AT), condition
-        )
+        marked = sql.mark_deleted(self.table, self._column_name(DELETED_AT), condition)
         self._run(marked, version=version)
 
     def _run(self, statement: str, **binds: Any) -> None:  # noqa: ANN401 - bind values
         with self.oracle.session.cursor() as cursor:
             cursor.execute(statement, binds)
             self.logger.info("%d rows: %s", cursor.rowcount, statement[:60])
-
-    @property
-    def sync_started_at(self) -> int:
-        """When this process began, in milliseconds."""
-        return self.oracle.started_ms
 
 
 def _schema_name(name: str) -> str:

@@ -199,7 +199,7 @@ class TableStream(OracleStream):
 
     @functools.cached_property
     def _progress(self) -> Progress:
-        return Progress(self.stream_state)  # type: ignore[arg-type]
+        return Progress(self.stream_state)
 
     @property
     def _digits(self) -> int:

@@ -87,6 +87,10 @@ class Rewriting:
                     out += self.rowid_text(args[0])
                     i = j + 1
                     continue
+                if fn == "XMLPARSE":
+                    out += self.rewrite(args[0][1:])
+                    i = j + 1
+                    continue
                 if fn == "XMLSERIALIZE":
                     out += self.rewrite(args[0][1 : find(args[0], "AS")])
                     i = j + 1
