@@ -106,8 +106,8 @@ class Rewriting:
                     continue
                 if fn == "FROM_TZ":
                     zone = args[1][0].t.strip("'")
-                    out += lex("CAST(CONCAT(CAST(") + self.rewrite(args[0])
-                    out += lex(f" AS VARCHAR), '{zone}')")
+                    out += lex("CAST(NULLIF(CONCAT(CAST(") + self.rewrite(args[0])
+                    out += lex(f" AS VARCHAR), '{zone}'), '{zone}')")
                     out += lex(" AS TIMESTAMP(9) WITH TIME ZONE)")
                     i = j + 1
                     continue
