@@ -192,7 +192,12 @@ def _holds_nested_number(schema: Mapping[str, Any]) -> bool:
         items = schema.get("items")
         inner += [items] if isinstance(items, dict) else [{}]
     if "object" in kinds:
-        inner += list((schema.get("properties") or {"": {}}).values())
+        inner += (schema.get("properties") or {}).values()
+        more = schema.get("additionalProperties")
+        if isinstance(more, dict):
+            inner.append(more)
+        elif not schema.get("properties"):
+            inner.append({})
     return any(
         _types(one) & {"number", ""} or _holds_nested_number(one) for one in inner
     )
