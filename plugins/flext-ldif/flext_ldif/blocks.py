@@ -29,7 +29,6 @@ class Block:
         line: Number of its first line in the file, from 1.
         offset: Where it begins in the file, in bytes.
         is_open: It reaches the end of the file without a blank line.
-        is_first: It begins at the file's first byte.
         skipped_bytes: Length of a record that is too long.
     """
 
@@ -37,7 +36,6 @@ class Block:
     line: int
     offset: int
     is_open: bool = False
-    is_first: bool = False
     skipped_bytes: int = 0
 
 
@@ -59,7 +57,7 @@ def blocks(
         chunk_bytes: How much to read at a time; a longer record makes it grow.
     """
     pending: list[bytes] = []
-    held, size, is_first = 0, chunk_bytes, offset == 0
+    held, size = 0, chunk_bytes
     skipped = skipped_lines = 0
     tail = b""  # the last two bytes before `data`: a blank line may begin there
 
@@ -92,16 +90,16 @@ def blocks(
             continue
         pending.append(data[:cut])
         whole = b"".join(pending)
-        yield Block(whole, line, offset, is_first=is_first)
+        yield Block(whole, line, offset)
         line, offset = line + whole.count(b"\n"), offset + len(whole)
         rest = data[cut:]
         pending, held, tail = [rest], len(rest), rest[-2:]
-        size, is_first = chunk_bytes, False
+        size = chunk_bytes
 
     if skipped:
         yield Block(b"", line, offset, skipped_bytes=skipped)
     elif held:
-        yield Block(b"".join(pending), line, offset, is_open=True, is_first=is_first)
+        yield Block(b"".join(pending), line, offset, is_open=True)
 
 
 def _last_blank(data: bytes) -> int:

@@ -198,8 +198,13 @@ def split(dn: str) -> tuple[str, str | None, int]:
 
 def is_under(dn: str, base: str) -> bool:
     """Whether a DN is the base itself or lies below it."""
-    child, root = normalise(dn), normalise(base)
-    return not root or child == root or child.endswith("," + root)
+    return is_under_normalised(normalise(dn), normalise(base))
+
+
+def is_under_normalised(child: str, base: str) -> bool:
+    """As `is_under`, for DNs that are normalised already."""
+    # A comma or an equals sign within a value is escaped in this form.
+    return not base or child == base or child.endswith("," + base)
 
 
 @lru_cache(maxsize=4096)

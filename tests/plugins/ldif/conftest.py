@@ -1,0 +1,60 @@
+"""Run the tap within this process, and look at what it says."""
+
+import contextlib
+import io
+import json
+
+import pytest
+from flext_ldif.tap import TapLdif
+
+
+class Output:
+    """What a tap wrote."""
+
+    def __init__(self, text):
+        self.messages = [json.loads(line) for line in text.splitlines()]
+
+    def of(self, kind):
+        return [one for one in self.messages if one["type"] == kind]
+
+    def records(self, stream="ldif_entries"):
+        return [one["record"] for one in self.of("RECORD") if one["stream"] == stream]
+
+    def dns(self, stream="ldif_entries"):
+        return [record["dn"] for record in self.records(stream)]
+
+    @property
+    def state(self):
+        return self.of("STATE")[-1]["value"]
+
+    def activated(self, stream="ldif_entries"):
+        found = self.of("ACTIVATE_VERSION")
+        return [one["version"] for one in found if one["stream"] == stream]
+
+    def versions(self, stream="ldif_entries"):
+        return {
+            one.get("version") for one in self.of("RECORD") if one["stream"] == stream
+        }
+
+
+@pytest.fixture
+def read_ldif():
+    """Return a function that runs the tap: settings, state, output."""
+
+    def run(path, state=None, **settings):
+        text = io.StringIO()
+        config = {"path": str(path) if not isinstance(path, list) else path, **settings}
+        tap = TapLdif(config=config, state=state)
+        error = None
+        with contextlib.redirect_stdout(text):
+            try:
+                tap.sync_all()
+            except Exception as caught:  # noqa: BLE001 - raised again below
+                error = caught
+        output = Output(text.getvalue())
+        if error is not None:
+            error.output = output
+            raise error
+        return output
+
+    return run
