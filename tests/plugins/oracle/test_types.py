@@ -157,7 +157,7 @@ def test_edge_values_leave_the_tap_exactly(tap):
         row = next(
             row
             for row, (k, v, _) in enumerate(EVERY)
-            if k == kind and v == {**NUMBERS, **TIMES, **BOUND}[kind][position]
+            if k == kind and v is {**NUMBERS, **TIMES, **BOUND}[kind][position]
         )
         return out[str(row)][f"c{KINDS.index(kind)}"]
 
