@@ -103,18 +103,17 @@ class DbtArtifacts:
             return
 
 
-def artifacts_for(project: Any, plugin_name: str) -> DbtArtifacts:  # noqa: ANN401 - meltano.core.project.Project
-    """Return the artifacts of a dbt plugin: where its settings say, or transform/."""
-    from meltano.core.plugin.settings_service import (  # noqa: PLC0415 - only for runs
-        PluginSettingsService,
-    )
+def artifacts_of(invoker: Any) -> DbtArtifacts:  # noqa: ANN401 - meltano.core.plugin_invoker.PluginInvoker
+    """Return the artifacts of a dbt that is about to start.
 
-    plugin = project.plugins.find_plugin(plugin_name)
-    settings = PluginSettingsService(project, plugin)
-    environment = {**os.environ, **{k: str(v) for k, v in settings.as_env().items()}}
-    directory = environment.get("DBT_PROJECT_DIR") or str(project.root / "transform")
+    They are where its settings say (environment DBT_PROJECT_DIR, DBT_TARGET_PATH),
+    else in transform/target.
+    """
+    environment = {**os.environ, **invoker.plugin_config_env}
+    root: Path = invoker.project.root
+    directory = environment.get("DBT_PROJECT_DIR") or root / "transform"
     target = environment.get("DBT_TARGET_PATH") or "target"
-    return DbtArtifacts(project.root / directory, Path(target))
+    return DbtArtifacts(root / directory, Path(target))
 
 
 def _message(result: dict[str, Any]) -> str | None:

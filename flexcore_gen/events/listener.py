@@ -257,8 +257,9 @@ def install() -> None:
     _installed = Listener()
     attach(_installed)
     if not PLUGIN_COMMANDS.isdisjoint(sys.argv[1:]):
-        from flexcore_gen.events import privacy  # noqa: PLC0415 - only for these
+        from flexcore_gen.events import plugin_starts, privacy  # noqa: PLC0415
 
+        plugin_starts.install()
         privacy.guard_plugin_files()
     if not RUN_COMMANDS.isdisjoint(sys.argv[1:]):
         from flexcore_gen.events import stale_rows, trace  # noqa: PLC0415

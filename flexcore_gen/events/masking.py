@@ -20,8 +20,14 @@ MASK = "***"
 
 _SECRET_NAME = re.compile(
     r"PASSW|PASSPHRASE|(^|_)(PW|PWD|PASS|PIN|SALT)(_|$)|SECRET|TOKEN|CREDENTIAL"
-    r"|PRIVATE|API_?KEY|ACCESS_?KEY|(^|_)KEY$|(^|_)AUTH$|SIGNATURE|CONNECTION_STRING"
-    r"|(^|_)DSN$",
+    r"|AUTHORIZATION|CONNECTION_STRING|SIGNATURE"
+    r"|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION|SSH|SSL|TLS|MASTER|ACCOUNT|SHARED"
+    r"|LICENSE)_?KEY",
+    re.IGNORECASE,
+)
+# `oauth_token_url` names an address, `private_key_path` a file.
+_ABOUT_A_SECRET = re.compile(
+    r"_(URL|URI|PATH|FILE|ENDPOINT|METHOD|TYPE|NAME|SECONDS|MINUTES|LIFETIME|LENGTH)$",
     re.IGNORECASE,
 )
 _NOT_SECRET = frozenset({"true", "false", "none", "null", "yes", "no", "on", "off"})
@@ -36,7 +42,8 @@ _LONG = 4
 
 def is_secret_name(name: str) -> bool:
     """Return whether a setting or variable of this name holds a secret."""
-    return _SECRET_NAME.search(name.replace(".", "_").replace("-", "_")) is not None
+    name = name.replace(".", "_").replace("-", "_")
+    return bool(_SECRET_NAME.search(name)) and not _ABOUT_A_SECRET.search(name)
 
 
 class Secrets:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flexcore_gen.events import plugin_starts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,17 +24,7 @@ def guard_plugin_files() -> None:
     What a tap, a target or dbt writes for others to read (an LDIF file, a
     warehouse) keeps the permissions the person chose with their own umask.
     """
-    usual = os.umask(PRIVATE_UMASK)
-    if usual == PRIVATE_UMASK:
-        return
-    from meltano.core.plugin_invoker import (  # noqa: PLC0415 - only for runs
-        PluginInvoker,
-    )
-
-    def popen_options(_invoker: PluginInvoker) -> dict[str, Any]:
-        return {"umask": usual}
-
-    PluginInvoker.Popen_options = popen_options  # type: ignore[method-assign,assignment]
+    plugin_starts.options["umask"] = os.umask(PRIVATE_UMASK)
 
 
 def close_run_directory(system_directory: Path) -> None:

@@ -9,23 +9,34 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from flexcore_gen.events import failure, processes, verdict
+from flexcore_gen.events import (
+    failure,
+    plugin_starts,
+    processes,
+    schema_changes,
+    verdict,
+)
 from flexcore_gen.events.block_notes import BlockNotes
-from flexcore_gen.events.dbt_results import DbtArtifacts, artifacts_for
+from flexcore_gen.events.dbt_results import DbtArtifacts, artifacts_of
 from flexcore_gen.events.listener import warn
+from flexcore_gen.events.locations import flexcore_directory
 from flexcore_gen.events.run_event import RunEvent
-from flexcore_gen.events.sensitive_settings import add_plugin_secrets
+from flexcore_gen.events.sensitive_settings import (
+    add_secrets_by_name,
+    add_secrets_of,
+)
 from flexcore_gen.events.steps import EXTRACT_LOAD, TRANSFORMATION, Step
 from flexcore_gen.events.store import RunClosedError
 from flexcore_gen.events.termination import Termination
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flexcore_gen.events.journal import Journal
     from flexcore_gen.events.masking import Secrets
     from flexcore_gen.events.running import RunningRun, RunRegistry
@@ -50,10 +61,11 @@ class Recorder:
         self._journal = journal
         self._registry = registry
         self._secrets = secrets
-        self._knows_secrets: bool | None = None
+        self._settings: dict[str, dict[str, Any]] = {}
         self._last_event: str | None = None
         self._notes = BlockNotes()
         self._artifacts: DbtArtifacts | None = None
+        self._catalog: Path | None = None
         self._step = 0
         self._step_began = time.monotonic()
         self._rows_extracted = 0
@@ -70,6 +82,7 @@ class Recorder:
     def start(self, details: dict[str, Any]) -> None:
         """Write PipelineStarted and be ready for every ending."""
         atexit.register(self._at_exit)
+        plugin_starts.observers.append(self.plugin_starts)
         self._startup_seconds = round(processes.age_seconds(), 3)
         self._began = self._step_began = time.monotonic()
         self._write(
@@ -83,6 +96,16 @@ class Recorder:
     def plugin_line(self, level: int, event: object, said: dict[str, Any]) -> None:
         """Take in a line that a plugin wrote to stderr."""
         self._notes.line(level, event, said)
+
+    def plugin_starts(self, invoker: Any) -> None:  # noqa: ANN401 - PluginInvoker
+        """Look at a plugin's resolved settings, right before its process starts."""
+        add_secrets_of(self._secrets, invoker)
+        self._settings[invoker.plugin.name] = dict(invoker.plugin_config)
+        step = self._steps[self._step]
+        if step.kind == TRANSFORMATION:
+            self._artifacts = artifacts_of(invoker)
+        elif step.kind == EXTRACT_LOAD and invoker.plugin.name == step.extractor:
+            self._catalog = invoker.files.get("catalog")
 
     def block_done(
         self,
@@ -157,14 +180,13 @@ class Recorder:
     def _enter_step(self) -> None:
         self._notes = BlockNotes()
         self._artifacts = None
+        self._catalog = None
         self._step_began = time.monotonic()
         self._termination.arm()
         if self._step >= len(self._steps):
             return
         step = self._steps[self._step]
         if step.kind == TRANSFORMATION:
-            with contextlib.suppress(Exception):  # dbt's own settings, not ours
-                self._artifacts = artifacts_for(self._project, step.plugins[0])
             self._write("TransformationStarted", step.summary())
 
     def _extract_load_done(self, step: Step, done: dict[str, Any]) -> None:
@@ -173,6 +195,7 @@ class Recorder:
         extracted, loaded = notes.rows_extracted(), notes.rows_loaded()
         self._rows_extracted += extracted
         self._rows_loaded += loaded
+        self._report_schema_changes(step)
         streams = notes.streams()
         total_bytes = sum(numbers.get("bytes", 0) for numbers in streams.values())
         self._write(
@@ -206,6 +229,18 @@ class Recorder:
                 {"rows": self._rows_extracted, "steps": step.index + 1},
             )
 
+    def _report_schema_changes(self, step: Step) -> None:
+        if self._catalog is None:
+            return
+        now = schema_changes.read_catalog(self._catalog)
+        directory = flexcore_directory(self._project.root)
+        for change in schema_changes.changes_since_last_time(
+            directory, step.extractor, now
+        ):
+            self._write(
+                "SchemaChanged", {**step.summary(), "plugin": step.extractor, **change}
+            )
+
     def _ends_extraction(self, step: Step) -> bool:
         """Whether this was the last of the first steps that extract in a row."""
         kinds = [each.kind for each in self._steps]
@@ -227,18 +262,11 @@ class Recorder:
 
     def _maps_streams(self, step: Step) -> bool:
         """Whether records may be dropped or renamed on the way, on purpose."""
-        from meltano.core.plugin.settings_service import (  # noqa: PLC0415 - rarely
-            PluginSettingsService,
+        return len(step.plugins) > 2 or any(  # noqa: PLR2004 - a mapper in between
+            value and key.startswith("stream_maps")
+            for name in step.plugins
+            for key, value in self._settings.get(name, {}).items()
         )
-
-        if len(step.plugins) > 2:  # noqa: PLR2004 - a mapper stands in between
-            return True
-        for name in step.plugins:
-            plugin = self._project.plugins.find_plugin(name)
-            settings = PluginSettingsService(self._project, plugin).as_dict()
-            if any(key.startswith("stream_maps") and settings[key] for key in settings):
-                return True
-        return False
 
     # -- the endings -----------------------------------------------------------
 
@@ -342,17 +370,15 @@ class Recorder:
             self._last_event = event.id
 
     def _masked(self, name: str, data: dict[str, Any]) -> dict[str, Any]:
-        # Resolving settings takes a moment, and the first events hold no text of
-        # a plugin's.
-        if self._knows_secrets is None and name not in _TEXTLESS:
+        step = self._steps[self._step] if self._step < len(self._steps) else None
+        unseen = [n for n in (step.plugins if step else ()) if n not in self._settings]
+        if unseen and name not in _TEXTLESS:
             try:
-                add_plugin_secrets(self._secrets, self._project, self._run.plugins)
-                self._knows_secrets = True
+                add_secrets_by_name(self._secrets, self._project, unseen)
+                self._settings.update({each: {} for each in unseen})
             except Exception as error:  # noqa: BLE001 - then say less
-                self._knows_secrets = False
                 warn(f"what plugins said is left out of events: {type(error).__name__}")
-        if self._knows_secrets is False:
-            data = failure.without_plugin_text(data)
+                data = failure.without_plugin_text(data)
         masked: dict[str, Any] = self._secrets.mask_all(data)
         return masked
 

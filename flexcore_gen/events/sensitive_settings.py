@@ -19,17 +19,28 @@ def environment_secrets(project: Any) -> Secrets:  # noqa: ANN401 - meltano.core
     return secrets
 
 
-def add_plugin_secrets(
+def add_secrets_of(secrets: Secrets, invoker: Any) -> None:  # noqa: ANN401 - meltano.core.plugin_invoker.PluginInvoker
+    """Add the secrets of a plugin that is about to start; its settings are resolved."""
+    definitions = invoker.settings_service.definitions(extras=False)
+    sensitive = {each.name for each in definitions if each.sensitive}
+    for name, value in invoker.plugin_config.items():
+        if name in sensitive or is_secret_name(name):
+            secrets.add(texts_of(value))
+    secrets.add_environment(invoker.plugin_config_env)
+    secrets.add_environment(invoker.settings_service.env_override)
+
+
+def add_secrets_by_name(
     secrets: Secrets,
     project: Any,  # noqa: ANN401 - meltano.core.project.Project
     plugin_names: Iterable[str],
 ) -> None:
-    """Add the values of sensitive, or secretly named, settings of plugins."""
-    from meltano.core.plugin.settings_service import (  # noqa: PLC0415 - only for runs
+    """Add the secrets of plugins that have not started."""
+    from meltano.core.plugin.settings_service import (  # noqa: PLC0415 - rarely
         PluginSettingsService,
     )
 
-    for name in sorted(set(plugin_names)):
+    for name in plugin_names:
         settings = PluginSettingsService(project, project.plugins.find_plugin(name))
         for definition in settings.definitions(extras=False):
             if definition.sensitive or is_secret_name(definition.name):

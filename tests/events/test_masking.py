@@ -32,7 +32,18 @@ def test_names_of_secrets_are_recognised(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["HOME", "PATH", "HOST", "USERNAME", "KEYBOARD", "MONKEY_ISLAND", "SPINNER"]
+    "name",
+    [
+        "HOME",
+        "USERNAME",
+        "MONKEY_ISLAND",
+        "SPINNER",
+        "replication_key",
+        "key_properties",
+        "oauth_token_url",
+        "private_key_path",
+        "auth_method",
+    ],
 )
 def test_other_names_are_not(name):
     assert not is_secret_name(name)
