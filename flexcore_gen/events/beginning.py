@@ -95,7 +95,7 @@ def _describe(
 ) -> RunningRun:
     environment = project.environment.name if project.environment else None
     typed = options.get("blocks") or [name for block in blocks for name in block]
-    pipeline = " ".join(typed)
+    pipeline = " ".join(typed).encode("utf-8", "replace").decode()
     # A run id given by hand (--run-id) may come again; an event stream may not.
     given = options.get("run_id") is not None
     run_id = str(uuid.uuid4()) if given else meltano_run_id

@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import json
 import logging
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,22 +82,24 @@ class BlockNotes:
             }
 
     def _metric(self, sides: dict[str, Side], metric: dict[str, Any]) -> None:
-        tags = metric.get("tags") or {}
+        tags = metric.get("tags")
+        tags = tags if isinstance(tags, dict) else {}
         kind, value = metric.get("metric"), metric.get("value")
+        number = _number(value)
         stream = str(tags.get("stream") or "")
         side = sides.setdefault(stream, Side()) if stream else Side()
         if kind == "record_count":
-            side.records = (side.records or 0) + int(value or 0)
+            side.records = (side.records or 0) + int(number)
         elif kind == "rejected":
-            side.rejected += int(value or 0)
+            side.rejected += int(number)
         elif kind == "bytes":
-            side.bytes += int(value or 0)
+            side.bytes += int(number)
         elif kind == "batch_count":
             side.sends_batches = True
         elif kind == "bookmark":
             side.bookmark = None if value is None else str(value)
         elif kind == "sync_duration":
-            side.seconds += float(value or 0)
+            side.seconds += number
             if str(tags.get("status")) == "failed":
                 side.failed += 1
             else:
@@ -106,7 +109,7 @@ class BlockNotes:
                 {
                     "path": str(tags.get("path") or ""),
                     "stream": stream,
-                    "records": int(value or 0),
+                    "records": int(number),
                     "changed": str(tags.get("changed")).lower() != "false",
                 }
             )
@@ -165,6 +168,13 @@ class BlockNotes:
         if any(side.records is not None for side in self.loaded.values()):
             return sum(side.records or 0 for side in self.loaded.values())
         return self.rows_extracted()
+
+
+def _number(value: object) -> float:
+    """Return a metric's value; a plugin may say anything."""
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return value
+    return 0
 
 
 def _metric(text: str, said: dict[str, Any]) -> dict[str, Any] | None:

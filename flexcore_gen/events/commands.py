@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -84,10 +85,18 @@ class _Place:
             "check its permissions and free disk space, or give another --store",
         )
 
-    def mention_spool(self) -> None:
-        """Say on stderr when events wait to be added."""
+    def mention_loose_ends(self) -> None:
+        """Say on stderr when events wait to be added, or runs to be closed."""
         from flexcore_gen.events.journal import waiting  # noqa: PLC0415 - click's start
+        from flexcore_gen.events.running import RunRegistry  # noqa: PLC0415
 
+        with contextlib.suppress(OSError):
+            for run in RunRegistry(self.directory).scan()[1]:
+                click.echo(
+                    f"flexcore-gen: run {run.run_id} is gone without a word; the next "
+                    "run or `flexcore-gen events reconcile` closes it",
+                    err=True,
+                )
         count = len(waiting(self.directory))
         if count:
             click.echo(
@@ -125,7 +134,7 @@ def runs(
     stream, models, files, times and errors.
     """
     place = _Place(address)
-    place.mention_spool()
+    place.mention_loose_ends()
     store = place.open()
     try:
         found = _find(store, run_id, pipeline, status, limit)
@@ -190,7 +199,7 @@ def events(
     if context.invoked_subcommand is not None:
         return
     place = _Place(address)
-    place.mention_spool()
+    place.mention_loose_ends()
     store = place.open()
     if as_json:
         click.echo("[" + ",".join(_envelopes(place, store, run_id)) + "\n]")

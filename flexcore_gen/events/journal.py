@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from flexcore_gen.events.run_event import RunEvent, dump_json
 from flexcore_gen.events.store import (
+    EventRefusedError,
     EventStore,
     RunClosedError,
     StoreError,
@@ -59,6 +60,9 @@ class Journal:
         if self.store is not None:
             try:
                 self.store.append(event)
+            except EventRefusedError as error:
+                self._warn(f"event {event.name} is lost: {error}")
+                return
             except StoreError as error:
                 self._give_up(error)
             else:
@@ -116,7 +120,8 @@ def replay(spool_directory: Path, store: EventStore) -> Iterator[Path]:
     """Add spooled events to the store; yield each file that is done with.
 
     A file that a living run still writes is left alone. A torn last line (power
-    cut) was never an event; what follows a run's end is dropped.
+    cut) was never an event; what follows a run's end is dropped. A file with lines
+    that are no events is kept, renamed to `.refused`.
 
     Raises:
         StoreError: The store is away again; what is left stays spooled.
@@ -127,8 +132,16 @@ def replay(spool_directory: Path, store: EventStore) -> Iterator[Path]:
                 fcntl.flock(spool, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
+            refused = 0
             for line in spool:
-                with contextlib.suppress(ValueError, TypeError, RunClosedError):
+                try:
                     store.append(RunEvent(**json.loads(line)))
-            path.unlink()
+                except RunClosedError:
+                    pass  # The run was found lost, or ended, in the meantime.
+                except (ValueError, TypeError, EventRefusedError):
+                    refused += line.endswith(b"\n")
+            if refused:
+                path.rename(path.with_suffix(".refused"))
+            else:
+                path.unlink()
             yield path

@@ -26,6 +26,18 @@ PLUGIN_COMMANDS = RUN_COMMANDS | {"invoke", "test"}
 """Commands that write plugin configuration, passwords included, to disk."""
 
 
+_OPTIONS_WITH_VALUE = frozenset(
+    {
+        "--log-level",
+        "--log-format",
+        "--log-config",
+        "--environment",
+        "--cwd",
+        "--env-file",
+    }
+)
+
+
 class Text:
     """The texts of Meltano 4.4 that the hook relies on."""
 
@@ -246,6 +258,17 @@ def attach(listener: Listener) -> None:
             logger.propagate = False
 
 
+def command_of(arguments: list[str]) -> str | None:
+    """Return the command among Meltano's arguments; `schedule` in `schedule run x`."""
+    words = iter(arguments)
+    for word in words:
+        if word in _OPTIONS_WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
 _installed: Listener | None = None
 
 
@@ -256,12 +279,13 @@ def install() -> None:
         return
     _installed = Listener()
     attach(_installed)
-    if not PLUGIN_COMMANDS.isdisjoint(sys.argv[1:]):
+    command = command_of(sys.argv[1:])
+    if command in PLUGIN_COMMANDS:
         from flexcore_gen.events import plugin_starts, privacy  # noqa: PLC0415
 
         plugin_starts.install()
         privacy.guard_plugin_files()
-    if not RUN_COMMANDS.isdisjoint(sys.argv[1:]):
+    if command in RUN_COMMANDS:
         from flexcore_gen.events import stale_rows, trace  # noqa: PLC0415
 
         stale_rows.install()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -27,9 +28,10 @@ _SECRET_NAME = re.compile(
 )
 # `oauth_token_url` names an address, `private_key_path` a file.
 _ABOUT_A_SECRET = re.compile(
-    r"_(URL|URI|PATH|FILE|ENDPOINT|METHOD|TYPE|NAME|SECONDS|MINUTES|LIFETIME|LENGTH)$",
+    r"_(URL|URI|PATH|FILE|DIR|DIRECTORY|ENDPOINT|METHOD|TYPE|NAME|SECONDS|MINUTES|LIFETIME|LENGTH)$",
     re.IGNORECASE,
 )
+_NOT_SECRET_NAMES = frozenset({"PWD", "OLDPWD"})
 _NOT_SECRET = frozenset({"true", "false", "none", "null", "yes", "no", "on", "off"})
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+(@)")
 _ASSIGNED = re.compile(
@@ -42,6 +44,8 @@ _LONG = 4
 
 def is_secret_name(name: str) -> bool:
     """Return whether a setting or variable of this name holds a secret."""
+    if name in _NOT_SECRET_NAMES:
+        return False
     name = name.replace(".", "_").replace("-", "_")
     return bool(_SECRET_NAME.search(name)) and not _ABOUT_A_SECRET.search(name)
 
@@ -75,7 +79,10 @@ class Secrets:
         self.add(value for name, value in environment.items() if is_secret_name(name))
 
     def mask(self, text: str) -> str:
-        """Return the text without secrets."""
+        """Return the text without secrets, and as text that any store can hold."""
+        if not text.isascii():
+            # Half a surrogate pair, from a log line's JSON, is no UTF-8.
+            text = text.encode("utf-8", "replace").decode()
         if self._pattern is None:
             parts = [re.escape(v) for v in sorted(self._long, key=len, reverse=True)]
             parts += [rf"(?<!\w){re.escape(v)}(?!\w)" for v in sorted(self._short)]
@@ -92,7 +99,9 @@ class Secrets:
             return {self.mask(str(k)): self.mask_all(v) for k, v in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.mask_all(item) for item in value]
-        if value is None or isinstance(value, (bool, int, float)):
+        if isinstance(value, float):
+            return value if math.isfinite(value) else None  # JSON has no NaN
+        if value is None or isinstance(value, (bool, int)):
             return value
         return self.mask(str(value))
 

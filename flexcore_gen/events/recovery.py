@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ORPHAN_GRACE_SECONDS = 3.0
 NEXT_START = "the next start"
+_LATEST = 500
+"""A start takes no longer with a long history; `events reconcile` looks at all."""
 
 
 def settle(
@@ -52,7 +54,11 @@ def settle(
     else:
         with contextlib.suppress(StoreError):
             close_lost_runs(
-                journal.store, registry, NEXT_START, [run.run_id for run in dead]
+                journal.store,
+                registry,
+                NEXT_START,
+                [run.run_id for run in dead],
+                latest=_LATEST,
             )
     in_use = {name for run in registry.scan()[0] for name in run.plugins}
     for run in dead:
@@ -95,6 +101,7 @@ def close_lost_runs(
     registry: RunRegistry,
     found_by: str,
     known_dead: Collection[str] = (),
+    latest: int | None = None,
 ) -> list[str]:
     """End the open runs in the store whose process is provably gone.
 
@@ -103,11 +110,12 @@ def close_lost_runs(
         registry: The list of running runs; what is on it and alive is left alone.
         found_by: Goes into the event.
         known_dead: Ids of runs that are known to be dead.
+        latest: Look only at this many runs that started last.
 
     Returns:
         The ids of the runs that were ended.
     """
-    open_runs = store.run_ids(open_only=True)
+    open_runs = store.run_ids(open_only=True, latest=latest)
     if not open_runs:
         return []
     living = {run.run_id for run in registry.scan()[0]}

@@ -18,7 +18,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from flexcore_gen.events.run_event import TERMINAL, RunEvent, StoredEvent, dump_json
-from flexcore_gen.events.store import ChainReport, RunClosedError, StoreError
+from flexcore_gen.events.store import (
+    ChainReport,
+    EventRefusedError,
+    RunClosedError,
+    StoreError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +64,7 @@ CREATE TABLE events (
 );
 CREATE UNIQUE INDEX events_one_terminal ON events (aggregate_id)
   WHERE name IN ({_TERMINAL_SQL});
-CREATE INDEX events_started ON events (subject, sequence)
+CREATE INDEX events_started ON events (sequence)
   WHERE name = 'PipelineStarted';
 CREATE INDEX events_correlation ON events (correlation_id);
 CREATE TRIGGER events_no_update BEFORE UPDATE ON events
@@ -172,6 +177,8 @@ class SqliteStore:
         try:
             with self._transaction():
                 return self._append(event)
+        except sqlite3.IntegrityError as error:
+            raise EventRefusedError(f"{self.path}: {error}") from error
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
 
@@ -222,24 +229,30 @@ class SqliteStore:
             raise StoreError(f"{self.path}: {error}") from error
 
     def run_ids(
-        self, *, pipeline: str | None = None, open_only: bool = False
+        self,
+        *,
+        pipeline: str | None = None,
+        open_only: bool = False,
+        latest: int | None = None,
     ) -> list[str]:
-        """Return the ids of runs, newest first."""
-        query = "SELECT s.aggregate_id FROM events s WHERE s.name = 'PipelineStarted'"
-        values: list[str] = []
-        if pipeline is not None:
-            query += " AND s.subject = ?"
-            values.append(pipeline)
-        if open_only:
-            query += (
-                " AND NOT EXISTS (SELECT 1 FROM events e"
-                " WHERE e.aggregate_id = s.aggregate_id"
-                f" AND e.name IN ({_TERMINAL_SQL}))"
-            )
+        """Return the ids of runs, newest first; see `EventStore.run_ids`."""
+        query = f"""
+            SELECT s.aggregate_id FROM (
+              SELECT aggregate_id, subject, sequence FROM events
+              WHERE name = 'PipelineStarted' ORDER BY sequence DESC LIMIT :latest
+            ) s
+            WHERE (:pipeline IS NULL OR s.subject = :pipeline)
+              AND (NOT :open_only OR NOT EXISTS (
+                SELECT 1 FROM events e WHERE e.aggregate_id = s.aggregate_id
+                AND e.name IN ({_TERMINAL_SQL})))
+            ORDER BY s.sequence DESC"""
+        values = {
+            "latest": -1 if latest is None else latest,
+            "pipeline": pipeline,
+            "open_only": open_only,
+        }
         try:
-            rows = self._connection.execute(
-                query + " ORDER BY s.sequence DESC", values
-            ).fetchall()
+            rows = self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
         return [row[0] for row in rows]

@@ -21,6 +21,10 @@ class StoreError(Exception):
     """The store cannot be read or written just now, or its address is unknown."""
 
 
+class EventRefusedError(StoreError):
+    """The store is there and refuses this event; trying again will not help."""
+
+
 class RunClosedError(Exception):
     """The run already has its terminal event; nothing may follow it."""
 
@@ -45,9 +49,19 @@ class EventStore(Protocol):
         ...
 
     def run_ids(
-        self, *, pipeline: str | None = None, open_only: bool = False
+        self,
+        *,
+        pipeline: str | None = None,
+        open_only: bool = False,
+        latest: int | None = None,
     ) -> list[str]:
-        """Return the ids of runs, newest first."""
+        """Return the ids of runs, newest first.
+
+        Args:
+            pipeline: Only of this pipeline.
+            open_only: Only without a terminal event.
+            latest: Only among this many that started last.
+        """
         ...
 
     def find_runs(self, identity: str) -> list[str]:

@@ -193,6 +193,14 @@ def test_an_incoming_trace_is_continued(project):
     assert data["span_id"] != parent
 
 
+def test_a_scheduled_run_continues_an_incoming_trace_too(project):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    traceparent = f"00-{trace}-00f067aa0ba902b7-01"
+    project.run("schedule", "run", "nightly", TRACEPARENT=traceparent)
+
+    assert project.envelopes()[0]["data"]["trace_id"] == trace
+
+
 def is_running(pid):
     try:
         with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - a line of /proc

@@ -122,3 +122,29 @@ def test_a_store_that_is_away_costs_one_line_and_the_next_run_adds_the_events(pr
     assert project.run("run", "orders").returncode == 0
     assert [run["pipeline"] for run in project.runs()] == ["orders", "load-people"]
     assert {run["status"] for run in project.runs()} == {"success"}
+
+
+def test_without_any_place_to_write_the_run_is_as_without_the_hook(project):
+    (project.root / ".flexcore").write_text("a file where the folder should be")
+    result = project.run("run", "load-people")
+
+    assert result.returncode == 0
+    said = [line for line in result.stderr.splitlines() if line.startswith("flexcore:")]
+    assert len(said) == 3
+    assert "holds no lock" in said[0]
+    assert "events are lost" in said[2]
+
+
+def test_hostile_log_lines_do_not_end_the_recording(project):
+    hostile = [
+        'METRIC: {"metric": "record_count", "value": "many", "tags": []}',
+        'METRIC: {"metric": "bytes", "value": NaN, "tags": {"stream": "people"}}',
+        'METRIC: {"metric": "bookmark", "value": "\\ud800", "tags": {"stream": "s"}}',
+        "METRIC: {not json",
+        "METRIC: {}",
+    ]
+    result = project.run("run", "load-people", FAKE_TAP_SAYS="\n".join(hostile))
+
+    assert result.returncode == 0, result.stderr
+    assert "no longer recorded" not in result.stderr
+    assert project.last_run()["status"] == "success"

@@ -35,6 +35,7 @@ def test_names_of_secrets_are_recognised(name):
     "name",
     [
         "HOME",
+        "PWD",
         "USERNAME",
         "MONKEY_ISLAND",
         "SPINNER",

@@ -308,3 +308,28 @@ def test_a_full_disk_costs_a_line_and_no_exception(tmp_path):
     journal.close()
     assert "this run's events are lost: [Errno 28]" in said[-1]
     assert len(said) == 2
+
+
+def test_a_spooled_line_that_is_no_event_does_not_stop_the_others(tmp_path, store):
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (tmp_path / "events.db").mkdir()
+    for run in ("r1", "r2"):
+        journal = Journal("sqlite:///events.db", tmp_path, tmp_path, lambda _: None)
+        journal.write(event("PipelineStarted", run, value=float("nan")))
+        journal.write(event("PipelineStarted", run))
+        journal.close()
+
+    assert len(list(replay(spool, store))) == 2
+    assert [each.event.aggregate_id for each in store.events()] == ["r1", "r2"]
+    assert len(list(spool.glob("*.refused"))) == 2
+
+
+def test_a_start_takes_no_longer_with_a_long_history(store):
+    for at in range(1500):
+        store.append(event("PipelineStarted", f"r{at}"))
+        store.append(event("PipelineCompleted", f"r{at}"))
+    began = time.perf_counter()
+    for _ in range(20):
+        assert store.run_ids(open_only=True, latest=500) == []
+    assert (time.perf_counter() - began) / 20 < 0.05
