@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from flext_ldap.subschema import Subschema
 
-_SPACES = re.compile(r"\s+")
+# Spaces only: OpenLDAP keeps a line end apart from a space.
+_SPACES = re.compile(" +")
 _LDAP = "1.3.6.1.4.1.1466.115.121.1."
 
 
@@ -40,13 +41,17 @@ class Equality:
 
 
 def _fold(value: bytes) -> bytes:
-    text = value.decode("utf-8", "surrogateescape")
-    return _SPACES.sub(" ", text.strip()).casefold().encode("utf-8", "surrogateescape")
+    return (
+        _squeeze(value)
+        .decode("utf-8", "surrogateescape")
+        .casefold()
+        .encode("utf-8", "surrogateescape")
+    )
 
 
 def _squeeze(value: bytes) -> bytes:
-    text = value.decode("utf-8", "surrogateescape")
-    return _SPACES.sub(" ", text.strip()).encode("utf-8", "surrogateescape")
+    text = value.decode("utf-8", "surrogateescape").strip(" ")
+    return _SPACES.sub(" ", text).encode("utf-8", "surrogateescape")
 
 
 def _telephone(value: bytes) -> bytes:

@@ -7,7 +7,6 @@ and turns entries into records. What happens to state and version is in
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -41,9 +40,9 @@ from flext_ldap.read_plan import (
 )
 from flext_ldap.results import ConnectionLostError, LdapError
 from flext_ldap.server_kind import ServerKind
+from flext_ldap.server_schema import read_schema
 from flext_ldap.session import Session
 from flext_ldap.stream_search import GROUPS
-from flext_ldap.subschema import Subschema, parse_subschema
 from flext_ldap.syncrepl import Syncrepl
 
 if TYPE_CHECKING:
@@ -56,8 +55,7 @@ if TYPE_CHECKING:
     from flext_ldap.messages import Attributes
     from flext_ldap.read_plan import Search, Strategy
     from flext_ldap.stream_search import StreamSearch
-
-logger = logging.getLogger(__name__)
+    from flext_ldap.subschema import Subschema
 
 _IDS_PER_SEARCH = 200
 _MEMBER_ATTRIBUTES = {
@@ -85,21 +83,6 @@ def strategy_for(incremental: str, kind: ServerKind) -> Strategy:
     if kind is ServerKind.ACTIVE_DIRECTORY:
         return _ACTIVE_DIRECTORY_STRATEGIES[incremental]()
     return _STRATEGIES[incremental]()
-
-
-def read_schema(session: Session) -> Subschema:
-    """Return the server's schema; an empty one where it may not be read."""
-    where = session.server.subschema_dn
-    entry: Attributes | None = None
-    if where:
-        try:
-            entry = session.read(where, ["attributeTypes", "objectClasses"])
-        except LdapError as error:
-            logger.warning("the server's schema cannot be read: %s", error)
-    schema = parse_subschema(entry or {})
-    if schema.unread:
-        logger.warning("%d schema definitions could not be read", schema.unread)
-    return schema
 
 
 def id_filter(kind: ServerKind, uuid: str) -> bytes:

@@ -15,6 +15,7 @@ from flext_ldap.entries import ColumnShape
 from flext_ldap.errors import DirectoryError
 from flext_ldap.read_plan import ENTRY_CSN, MODIFY_TIMESTAMP, NONE, SYNCREPL
 from flext_ldap.results import LdapError
+from flext_ldap.server_schema import read_schema
 from flext_ldap.session import Session
 from flext_ldap.settings_schema import CONNECTION
 from flext_ldap.streams import (
@@ -22,7 +23,6 @@ from flext_ldap.streams import (
     MembershipStream,
     SchemaStream,
     explain,
-    read_schema,
 )
 
 if TYPE_CHECKING:
