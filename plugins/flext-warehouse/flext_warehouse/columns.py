@@ -11,7 +11,9 @@ integer without bounds), the value decides while it is loaded, see `decode.py`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
@@ -97,6 +99,11 @@ DATE = ColumnType(Kind.DATE)
 TIME = ColumnType(Kind.TIME)
 JSON = ColumnType(Kind.JSON)
 
+WALL = "timestamp without time zone"
+"""What `x-sql-datatype` says beside `date-time` when there is no zone."""
+_DECLARED_DIGITS = re.compile(
+    r"(?:numeric|decimal|number) ?\((\d+)(?:, ?(\d+))?\)", re.IGNORECASE
+)
 _DECIMAL_FORMATS = frozenset({"singer.decimal", "x-singer.decimal", "decimal"})
 _STRING_FORMATS = {"date-time": TIMESTAMP, "date": DATE, "time": TIME}
 _ITEM_KINDS = {
@@ -111,7 +118,8 @@ def column_type(schema: JsonSchema, *, native_lists: bool = True) -> ColumnType:
 
     Hints that are read: `format` (`date-time`, `date`, `time`,
     `singer.decimal`), `multipleOf`, `x-precision` and `x-scale`, `minimum` and
-    `maximum` of integers, `x-without-timezone` beside `date-time`.
+    `maximum` of integers, and `x-sql-datatype` where it is a decimal with its
+    digits (`numeric(20,6)`, `NUMBER(38)`) or `timestamp without time zone`.
 
     Args:
         schema: the property's JSON Schema.
@@ -178,37 +186,45 @@ def _list_type(schema: JsonSchema) -> ColumnType:
     return JSON
 
 
+def _digits(schema: JsonSchema) -> tuple[int | None, int | None]:
+    """Give precision and scale as the hints tell them."""
+    declared = _DECLARED_DIGITS.fullmatch(str(_hint(schema, "x-sql-datatype") or ""))
+    if declared is not None:
+        return int(declared[1]), int(declared[2] or 0)
+    precision, scale = _hint(schema, "x-precision"), _hint(schema, "x-scale")
+    step = _hint(schema, "multipleOf")
+    if scale is None and step is not None:
+        precision, scale = None, _scale_of(step)
+    return (
+        precision if isinstance(precision, int) else None,
+        scale if isinstance(scale, int) else None,
+    )
+
+
 def _integer_type(schema: JsonSchema) -> ColumnType:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    declared = schema.get("x-precision")
-    if isinstance(declared, int) and declared > 18:  # noqa: PLR2004 - int64's digits
-        return BIG_INTEGER if declared <= MAX_DECIMAL_DIGITS else SCALAR
-    bounds = [b for b in (low, high) if isinstance(b, int)]
-    if any(not INT64_MIN <= bound <= INT64_MAX for bound in bounds):
+    precision, _ = _digits(schema)
+    if precision is not None and precision > 18:  # noqa: PLR2004 - int64's digits
+        return BIG_INTEGER if precision <= MAX_DECIMAL_DIGITS else SCALAR
+    bounds = [schema.get(name) for name in ("minimum", "maximum")]
+    if any(
+        isinstance(bound, int) and not INT64_MIN <= bound <= INT64_MAX
+        for bound in bounds
+    ):
         return BIG_INTEGER
     return INTEGER
 
 
 def _number_type(schema: JsonSchema) -> ColumnType:
-    scale = _hint(schema, "x-scale")
-    precision = _hint(schema, "x-precision")
-    step = _hint(schema, "multipleOf")
-    if scale is None and step is not None:
-        scale = _scale_of(step)
-        precision = None
-    if not isinstance(scale, int) or not 0 <= scale <= MAX_DECIMAL_DIGITS:
-        return NUMBER
-    if not isinstance(precision, int):
+    precision, scale = _digits(schema)
+    if precision is None:
         precision = MAX_DECIMAL_DIGITS
-    if precision > MAX_DECIMAL_DIGITS or scale > precision:
+    if scale is None or not 0 <= scale <= precision <= MAX_DECIMAL_DIGITS:
         return NUMBER
     return ColumnType(Kind.DECIMAL, precision, scale)
 
 
 def _scale_of(step: object) -> int | None:
     """Give the digits after the point of a `multipleOf` such as 0.01."""
-    from decimal import Decimal, InvalidOperation  # noqa: PLC0415 - rare path
-
     try:
         exponent = Decimal(str(step)).normalize().as_tuple().exponent
     except InvalidOperation:
@@ -223,6 +239,6 @@ def _string_type(schema: JsonSchema) -> ColumnType:
     text_format = _hint(schema, "format")
     if text_format in _DECIMAL_FORMATS:
         return _number_type(schema)
-    if text_format == "date-time" and _hint(schema, "x-without-timezone"):
+    if text_format == "date-time" and _hint(schema, "x-sql-datatype") == WALL:
         return WALL_TIMESTAMP
     return _STRING_FORMATS.get(text_format, TEXT)

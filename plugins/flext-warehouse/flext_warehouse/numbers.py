@@ -8,7 +8,7 @@ not fit makes the column wider (`duckdb.py` and `postgres.py` do that).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,8 @@ from flext_warehouse.columns import MAX_DECIMAL_DIGITS
 
 _ALWAYS_EXACT_LENGTH = 15
 """A decimal of up to 15 digits survives a double (IEEE 754, DBL_DIG)."""
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""The default context would round to 28 digits."""
 _TINY, _HUGE = 1e-290, 1e290
 _EXACT_INTEGERS = 2**53
 _POSTGRES_WHOLE_DIGITS, _POSTGRES_SCALE = 131072, 16383
@@ -43,7 +45,7 @@ def digits_of(texts: pa.Array) -> Digits:
     """Count the digits of the largest and of the finest number."""
     whole = scale = 0
     for text in texts.drop_null().to_pylist():
-        _, digits, exponent = Decimal(text).normalize().as_tuple()
+        _, digits, exponent = Decimal(text).normalize(_EXACT).as_tuple()
         if not isinstance(exponent, int):
             return Digits(MAX_DECIMAL_DIGITS + 1, 0)
         whole = max(whole, len(digits) + exponent)
