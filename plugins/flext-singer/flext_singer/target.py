@@ -72,6 +72,9 @@ class FlextTarget(FlextPlugin, Target):
     """
 
     default_sink_class: type[Sink] = FlextSink
+    commits_at_end: ClassVar[bool] = False
+    """Whether nothing is durable before the end of the input, as for a file that is
+    replaced as a whole: STATE then waits for the one commit at the end."""
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
@@ -113,7 +116,9 @@ class FlextTarget(FlextPlugin, Target):
         self._loaded_files: list[Path] = []  # to be deleted after the commit
         self._emptied_folders: dict[Path, Path] = {}
         self._is_closed = False
+        self._is_at_end = False
         self._line_number = 0
+        self.incremental_streams: set[str] = set()
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
@@ -225,6 +230,8 @@ class FlextTarget(FlextPlugin, Target):
                     self._commit()
                 return SingerMessageType.STATE
             case messages.SchemaLine():
+                if message.bookmark_properties:
+                    self.incremental_streams.add(message.stream)
                 self._process_schema_message(
                     {
                         "type": "SCHEMA",
@@ -377,6 +384,10 @@ class FlextTarget(FlextPlugin, Target):
 
     def _commit(self) -> None:
         self._load()
+        if self.commits_at_end and not self._is_at_end:
+            self._uncommitted_records = 0
+            self._committed_at = monotonic()
+            return
         if self._is_dirty:
             reach("target.before_commit")
             self.commit()
@@ -418,6 +429,7 @@ class FlextTarget(FlextPlugin, Target):
         """Load, commit and close: the input is at its end."""
         try:
             _expect_peers()
+            self._is_at_end = True
             self._commit()
         except BaseException:
             self._close(failed=True)
