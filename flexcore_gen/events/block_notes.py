@@ -76,9 +76,13 @@ class BlockNotes:
             self.tail.append((name, level, text[:_LINE_LENGTH]))
         exception = said.get("plugin_exception")
         if exception is not None:
+            message = str(getattr(exception, "message", ""))
+            # The line itself may say more: where it is, and how to fix it.
+            if message and message in text:
+                message = "\n".join(part.strip() for part in text.splitlines())
             self.exceptions[name] = {
                 "type": str(getattr(exception, "type", "")),
-                "message": str(getattr(exception, "message", ""))[:_LINE_LENGTH],
+                "message": message[:_LINE_LENGTH],
             }
 
     def _metric(self, sides: dict[str, Side], metric: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ class DbtArtifacts:
             return {"note": f"{self._results} cannot be read"}
         if environment.get("FLEXCORE_RUN_ID", run_id) != run_id:
             return {"note": f"{self._results} was overwritten by another run"}
-        return self._summary(results)
+        return {**self._summary(results), "artifacts": str(self._target)}
 
     def _summary(self, results: list[dict[str, Any]]) -> dict[str, Any]:
         models = []

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("started (UTC)", "status", "rows", "seconds", "environment", "pipeline")
 _CONTROL = dict.fromkeys((*range(9), *range(11, 32), 127))
-_ERROR_LENGTH = 100
+_TAIL_LINES = 10
 
 
 def table(runs: Iterable[RunState]) -> Iterator[str]:
@@ -56,6 +56,7 @@ def one_run(run: RunState) -> Iterator[str]:
     for change in run.schema_changes:
         yield f"  schema of {clean(change['stream'])} changed: {_change(change)}"
     yield from _files(run)
+    yield from _places(run)
     if run.error:
         yield from _error(run)
 
@@ -121,6 +122,13 @@ def _change(change: dict[str, Any]) -> str:
     return clean(" ".join(parts))
 
 
+def _places(run: RunState) -> Iterator[str]:
+    steps = [*run.steps, *([run.failed_step] if run.failed_step else [])]
+    places = [step.get("destination") or step.get("artifacts") for step in steps]
+    for place in dict.fromkeys(place for place in places if place):
+        yield f"  look in  {clean(place)}"
+
+
 def _files(run: RunState) -> Iterator[str]:
     files = [file for step in run.steps for file in step.get("files") or []]
     files += (run.failed_step or {}).get("files") or []
@@ -141,7 +149,7 @@ def _error(run: RunState) -> Iterator[str]:
     tail = step.get("log_tail") or []
     if tail:
         yield "  last log lines"
-        yield from _indented("\n".join(tail), 4)
+        yield from _indented("\n".join(tail[-_TAIL_LINES:]), 4)
 
 
 def _indented(text: str, by: int) -> Iterator[str]:

@@ -164,6 +164,9 @@ def _reason(step: Step, plugin: str, *, exit_codes: bool) -> str:
 
 def _one_line(said: dict[str, str]) -> str:
     first = said["message"].split("\n", 1)[0]
+    _, marker, plain = first.partition(": error: ")
+    if marker:
+        return plain
     return f"{said['type']}: {first}" if said.get("type") else first
 
 

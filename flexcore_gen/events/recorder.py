@@ -215,6 +215,7 @@ class Recorder:
             {
                 **done,
                 "plugin": step.loader,
+                "destination": _destination(self._settings.get(step.loader, {})),
                 "rows": loaded,
                 "streams": {
                     stream: {"rows": side.records, "rejected": side.rejected}
@@ -383,4 +384,13 @@ class Recorder:
         return masked
 
 
+def _destination(settings: dict[str, Any]) -> str | None:
+    """Return where a target's settings say that data goes, for people to look."""
+    for name in _PLACES:
+        if settings.get(name):
+            return str(settings[name])
+    return None
+
+
+_PLACES = ("output_path", "url", "base_url", "path", "dsn", "host")
 _TEXTLESS = frozenset({"PipelineStarted", "TransformationStarted"})

@@ -69,6 +69,7 @@ class RunState:
         elif event.name == "TargetLoaded":
             self.rows += data.get("rows") or 0
             self.steps[-1]["files"] = data.get("files") or []
+            self.steps[-1]["destination"] = data.get("destination")
         elif event.name in {
             "DataExtracted",
             "DataTransformationCompleted",
