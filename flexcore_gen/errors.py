@@ -43,6 +43,11 @@ class Problem:
     path: str = ""
     severity: str = "error"
 
+    def __post_init__(self) -> None:
+        """Makes the texts printable: a value in them must not write lines."""
+        for name in ("what", "fix", "path"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
     @property
     def is_error(self) -> bool:
         """Whether the finding stops the command; warnings and notes do not."""
@@ -56,6 +61,18 @@ class Problem:
         if self.fix:
             lines.append(f"  fix:   {self.fix}")
         return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """The text with what a terminal would act on written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 class FlexCoreError(Exception):

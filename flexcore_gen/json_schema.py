@@ -38,7 +38,7 @@ def json_schema(kind: str) -> dict[str, Any]:
     if kind == "ecosystem":
         body = _shape(ECOSYSTEM)
     elif kind == "overlay":
-        body = _shape(OVERLAY)
+        body = _shape(OVERLAY, is_partial=True)
     else:
         body = {
             "oneOf": [
@@ -58,24 +58,28 @@ def json_schema(kind: str) -> dict[str, Any]:
     }
 
 
-def _shape(shape: Shape) -> dict[str, Any]:
+def _shape(shape: Shape, *, is_partial: bool = False) -> dict[str, Any]:
+    """The schema of a shape; a partial one, merged over another, requires nothing."""
     schema: dict[str, Any] = {
         "type": "object",
         "description": shape.description,
-        "properties": {field.name: _field(field) for field in shape.fields},
+        "properties": {
+            field.name: _field(field, is_partial=is_partial) for field in shape.fields
+        },
     }
-    if required := [field.name for field in shape.fields if field.required]:
+    required = [field.name for field in shape.fields if field.required]
+    if required and not is_partial:
         schema["required"] = required
     if not shape.is_open:
         schema["additionalProperties"] = False
     return schema
 
 
-def _field(field: Field) -> dict[str, Any]:
-    return {"description": field.description, **_kind(field)}
+def _field(field: Field, *, is_partial: bool) -> dict[str, Any]:
+    return {"description": field.description, **_kind(field, is_partial=is_partial)}
 
 
-def _kind(field: Field) -> dict[str, Any]:
+def _kind(field: Field, *, is_partial: bool) -> dict[str, Any]:
     text: dict[str, Any] = {"type": ["string", "number"]}
     if field.choices:
         text = {"type": "string", "enum": list(field.choices)}
@@ -94,7 +98,7 @@ def _kind(field: Field) -> dict[str, Any]:
     if field.kind in kinds:
         return kinds[field.kind]
     assert field.shape is not None  # noqa: S101 - the other kinds have one
-    shape = _shape(field.shape)
+    shape = _shape(field.shape, is_partial=is_partial)
     if field.kind == "shapes":
         return {"type": "array", "items": shape}
     if field.kind == "named":

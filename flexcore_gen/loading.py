@@ -66,9 +66,9 @@ class Value:
         return "text" if isinstance(data, str) else "number"
 
     def plain(self) -> Plain:
-        """The value without places."""
+        """The value without places; mappings by key, whatever their order was."""
         if isinstance(self.data, dict):
-            return {key: value.plain() for key, value in self.data.items()}
+            return {key: self.data[key].plain() for key in sorted(self.data)}
         if isinstance(self.data, list):
             return [value.plain() for value in self.data]
         return self.data

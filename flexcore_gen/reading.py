@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flexcore_gen.errors import Mark, Problem, suggest
+from flexcore_gen.errors import Mark, Problem, printable, suggest
 from flexcore_gen.shapes import (
     IDENTIFIER_MAX,
     IDENTIFIER_PATTERN,
@@ -246,7 +246,7 @@ class Reader:
             ):
                 self.check_no_secret(key, item, where)
                 result[key] = item.data
-        return result
+        return dict(sorted(result.items()))
 
     def anything(self, value: Value, path: str) -> Plain:
         """Any value whose texts and keys may be rendered."""
@@ -379,7 +379,5 @@ class Reader:
 
 def _short(text: str, limit: int = 60) -> str:
     """A text for a message: printable and not endless."""
-    shown = (
-        text.encode("unicode_escape").decode("ascii") if _CONTROL.search(text) else text
-    )
+    shown = printable(text)
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"

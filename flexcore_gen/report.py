@@ -63,7 +63,7 @@ def tell_problems(problems: Iterable[Problem]) -> None:
         errors += problem.is_error
         warnings += problem.severity == "warning"
     if errors or warnings:
-        say(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}")
+        say(f"{count(errors, 'error')}, {count(warnings, 'warning')}")
 
 
 def problems_as_data(problems: Iterable[Problem]) -> list[dict[str, Any]]:
@@ -127,5 +127,6 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _count(number: int, word: str) -> str:
+def count(number: int, word: str) -> str:
+    """The number with its word in singular or plural."""
     return f"{number} {word}{'' if number == 1 else 's'}"

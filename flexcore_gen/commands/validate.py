@@ -49,8 +49,9 @@ def validate(path: Path, *, as_json: bool) -> int:
             report.answer(f"{remark.mark}: {remark.what}")
     report.tell_problems(r for r in ecosystem.remarks if r.severity != "note")
     report.answer(
-        f"{ecosystem.source} is valid: {len(ecosystem.connections)} connections, "
-        f"{len(ecosystem.pipelines)} pipelines, "
+        f"{ecosystem.source} is valid: "
+        f"{report.count(len(ecosystem.connections), 'connection')}, "
+        f"{report.count(len(ecosystem.pipelines), 'pipeline')}, "
         f"environments {', '.join(e.name for e in ecosystem.environments)}"
     )
     return 0

@@ -363,7 +363,7 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any
     """What is different now; a setting that is gone becomes null."""
     changes = {key: value for key, value in now.items() if before.get(key) != value}
     changes.update({key: None for key in before if key not in now})
-    return changes
+    return dict(sorted(changes.items()))
 
 
 def _paths(plugin: Plugin, config: Mapping[str, Plain]) -> dict[str, Any]:
@@ -372,7 +372,7 @@ def _paths(plugin: Plugin, config: Mapping[str, Plain]) -> dict[str, Any]:
     Plugins run in the caller's folder, not in the project's.
     """
     found: dict[str, Any] = {}
-    for name, value in config.items():
+    for name, value in sorted(config.items()):
         setting = plugin.settings.get(name)
         if setting is not None and setting.is_path:
             if isinstance(value, list):
