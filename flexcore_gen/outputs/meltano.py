@@ -231,6 +231,9 @@ class _Document:
                 self.ecosystem.warehouse
             )
             config.update(plugin_config(warehouse, plugin))
+            if "hard_delete" in plugin.settings:
+                # What lands mirrors its source: see landing._VERSIONS.
+                config.setdefault("hard_delete", True)
         return _paths(plugin, config)
 
     def _connection_config(
