@@ -222,6 +222,10 @@ class TableStream(OracleStream):
     def _set_version(self) -> None:
         """A resumed sync keeps its version, or ACTIVATE_VERSION would lose rows."""
         super()._set_version()
+        if self._stream_version is not None and self._share:
+            # Each share has a version of its own: activating one drops the others.
+            self.logger.warning("A share of '%s' activates no version", self.name)
+            self._stream_version = None
         if self._stream_version is not None and self._resumable_scn() is not None:
             self._stream_version = self._progress.version or self._stream_version
 
