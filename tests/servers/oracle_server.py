@@ -31,7 +31,7 @@ class OracleServer:
 
     dsn: str
     user: str = "app"
-    password: str = "secret"  # noqa: S105 - the test server's own user
+    password: str = "secret"
     trace: Path | None = None
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
 

@@ -10,9 +10,7 @@ import pytest
 pytestmark = pytest.mark.servers
 
 
-@pytest.fixture
-def orders(database):
-    """20,000 rows: five ROWID windows of one block on the test server."""
+def filled_orders(database, count):
     database.execute(
         "create table orders (id number(10) primary key, total number(12,2),"
         " updated_at timestamp(6))"
@@ -22,11 +20,23 @@ def orders(database):
             "insert into orders values (:1, :2, :3)",
             [
                 (n, n / 100, dt.datetime(2024, 1, 1) + dt.timedelta(seconds=n))
-                for n in range(20_000)
+                for n in range(count)
             ],
         )
         connection.commit()
     return database
+
+
+@pytest.fixture
+def orders(database):
+    """2,000 rows: eight ROWID windows of one block on the test server."""
+    return filled_orders(database, 2000)
+
+
+@pytest.fixture
+def many_orders(database):
+    """More rows than lie between two STATE messages."""
+    return filled_orders(database, 12_000)
 
 
 @pytest.fixture
@@ -197,7 +207,7 @@ def test_a_wrong_query_says_what_is_wrong(tap, queries, said):
 def test_a_snapshot_reads_every_chunk_as_of_one_scn(orders, tap):
     mark = orders.mark()
     run = tap(snapshot="scn", chunk_blocks=1, parallel_jobs=3)
-    assert ids(run) == list(range(20_000))
+    assert ids(run) == list(range(2000))
     asked = selects(orders, mark)
     scns = {text.split("AS OF SCN ")[1].split()[0] for text in asked}
     assert len(scns) == 1
@@ -218,8 +228,8 @@ def test_shares_of_several_processes_are_the_whole_table(orders, tap, has_extent
             orders.fault(match="DBA_EXTENTS", code=942)
         run = tap(partition=share, snapshot_scn=4711, chunk_blocks=1)
         seen.append(ids(run))
-        assert 0 < len(seen[-1]) < 20_000
-    assert sorted(chain.from_iterable(seen)) == list(range(20_000))
+        assert 0 < len(seen[-1]) < 2000
+    assert sorted(chain.from_iterable(seen)) == list(range(2000))
 
 
 def test_a_view_is_shared_out_by_the_hash_of_its_key(small, tap):
@@ -229,8 +239,8 @@ def test_a_view_is_shared_out_by_the_hash_of_its_key(small, tap):
     assert "neither ROWIDs nor a key" in run.error[0]
 
 
-def test_a_killed_full_table_goes_on_at_its_last_finished_chunk(orders, tap):
-    env = {**os.environ, "FLEXCORE_FAILPOINT": "tap.mid_records@14000"}
+def test_a_killed_full_table_goes_on_at_its_last_finished_chunk(many_orders, tap):
+    env = {**os.environ, "FLEXCORE_FAILPOINT": "tap.mid_records@11000"}
     settings = {
         "snapshot": True,
         "chunk_blocks": 1,
@@ -239,22 +249,22 @@ def test_a_killed_full_table_goes_on_at_its_last_finished_chunk(orders, tap):
     killed = tap(**settings, env=env)
     assert killed.code == -9
     state = [m for m in killed.messages if m["type"] == "STATE"][-1]["value"]
-    progress = state["bookmarks"][stream(orders, "orders")]["full_table"]
+    progress = state["bookmarks"][stream(many_orders, "orders")]["full_table"]
     assert progress["upto"]
-    mark = orders.mark()
+    mark = many_orders.mark()
     rest = tap(**settings, state=state)
     assert rest.code == 0, rest.errors
     # Nothing before the mark is read again, everything behind it is.
-    assert len(rest.records) < 20_000
+    assert len(rest.records) < 12_000
     before = {
         r["id"] for m in killed.messages if m["type"] == "RECORD" for r in [m["record"]]
     }
-    assert before | {r["id"] for r in rest.records} == set(range(20_000))
-    assert f"AS OF SCN {progress['scn']}" in selects(orders, mark)[0]
+    assert before | {r["id"] for r in rest.records} == set(range(12_000))
+    assert f"AS OF SCN {progress['scn']}" in selects(many_orders, mark)[0]
     # One version for both halves, or ACTIVATE_VERSION would drop the first.
     versions = {m["version"] for m in rest.messages if "version" in m}
     assert versions == {progress["version"]}
-    assert rest.state == {"bookmarks": {stream(orders, "orders"): {}}}
+    assert rest.state == {"bookmarks": {stream(many_orders, "orders"): {}}}
 
 
 def test_a_resumed_snapshot_that_is_gone_starts_over(orders, tap):
@@ -274,13 +284,13 @@ def test_a_resumed_snapshot_that_is_gone_starts_over(orders, tap):
     }
     orders.fault(match="AS OF SCN 1 ", code=1555)
     run = tap(snapshot="scn", chunk_blocks=1, state=state)
-    assert ids(run) == list(range(20_000))
+    assert ids(run) == list(range(2000))
     assert "starting over" in run.errors
 
 
 def test_a_snapshot_too_old_fails_with_what_to_do(orders, tap):
-    orders.fault(match="ROWID BETWEEN", code=1555, after_rows=1000)
-    run = tap(snapshot="scn", chunk_blocks=1)
+    orders.fault(match="ROWID BETWEEN", code=1555, after_rows=100)
+    run = tap(snapshot="scn", chunk_blocks=1, fetch_size=50)
     assert run.code == 1
     assert "ORA-01555" in run.error[0]
     assert "UNDO_RETENTION" in run.error[2]
@@ -289,11 +299,11 @@ def test_a_snapshot_too_old_fails_with_what_to_do(orders, tap):
 
 @pytest.mark.parametrize("fallback", ["current", "read_only"])
 def test_a_snapshot_too_old_goes_on_as_configured(orders, tap, fallback):
-    orders.fault(match="ROWID BETWEEN", code=1555, after_rows=1000)
+    orders.fault(match="ROWID BETWEEN", code=1555, after_rows=100)
     mark = orders.mark()
-    run = tap(snapshot="scn", chunk_blocks=1, snapshot_fallback=fallback)
+    run = tap(snapshot="scn", chunk_blocks=1, fetch_size=50, snapshot_fallback=fallback)
     assert run.code == 0, run.errors
-    assert {r["id"] for r in run.records} == set(range(20_000))
+    assert {r["id"] for r in run.records} == set(range(2000))
     assert "going on without flashback" in run.errors
     asked = [s["sql"] for s in orders.statements(mark)]
     assert ("SET TRANSACTION READ ONLY" in asked) == (fallback == "read_only")
@@ -361,7 +371,7 @@ def test_a_deselected_column_is_not_even_read(small, tap):
 
 def test_a_batch_costs_one_round_trip(orders, tap):
     mark = orders.mark()
-    tap(fetch_size=5000)
+    tap(fetch_size=500)
     assert len(selects(orders, mark)) == 1
 
 

@@ -293,7 +293,10 @@ class Rewriting:
             return self.rewrite(toks)  # a column of type ROWID holds the text
         if own:
             source = text(toks[:-1]) + "_ROWID_"
-            block, row = f"FLOOR({source} / 4096)", f"MOD({source}, 4096)"
+            block, row = (
+                f"FLOOR({source} / {w.BLOCK_ROWS})",
+                f"MOD({source}, {w.BLOCK_ROWS})",
+            )
         else:
             at = find(toks, "ROWID_CREATE") + 1
             args = split_commas(toks[at + 1 : close_of(toks, at)])

@@ -466,7 +466,7 @@ class Session:
         ).ub(cursor)
         out.sb(min(pos, 32767)).u8(0, 0, 0, 0, 0, 0)
         if rowid:
-            out.ub(73000).ub(1).u8(0).ub(rowid >> 12).ub(rowid & 0xFFF)
+            out.ub(73000).ub(1).u8(0).ub(rowid // w.BLOCK_ROWS).ub(rowid % w.BLOCK_ROWS)
         else:
             out.ub(0).ub(0).u8(0).ub(0).ub(0)
         out.ub(0).u8(0, 0).ub(0).ub(0).ub(0)
@@ -854,7 +854,7 @@ class Session:
             return
         if kind == w.T_ROWID:
             n = v if isinstance(v, int) else w.rowid_number(v)
-            out.u8(14).ub(73000).ub(1).u8(0).ub(n >> 12).ub(n & 0xFFF)
+            out.u8(14).ub(73000).ub(1).u8(0).ub(n // w.BLOCK_ROWS).ub(n % w.BLOCK_ROWS)
             return
         if kind in w.TEXT:
             data = str(v if not isinstance(v, Lob) else v.data).encode(

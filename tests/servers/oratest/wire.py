@@ -333,6 +333,10 @@ def dec_ids(b):
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
+# So few that a small table has several blocks, and so several chunks.
+BLOCK_ROWS = 256
+
+
 def rowid_text(n: int, obj: int = 73000) -> str:
     """AAA(object 6) file(3) block(6) row(3): a rowid whose order is that of n"""
 
@@ -342,7 +346,7 @@ def rowid_text(n: int, obj: int = 73000) -> str:
             out, v = ALPHABET[v & 63] + out, v >> 6
         return out
 
-    return b64(obj, 6) + b64(1, 3) + b64(n >> 12, 6) + b64(n & 0xFFF, 3)
+    return b64(obj, 6) + b64(1, 3) + b64(n // BLOCK_ROWS, 6) + b64(n % BLOCK_ROWS, 3)
 
 
 def rowid_number(text: str) -> int:
@@ -350,7 +354,7 @@ def rowid_number(text: str) -> int:
     for ch in text[9:15] + text[15:18]:
         n = n << 6 | ALPHABET.index(ch)
     block, row = n >> 18, n & 0x3FFFF
-    return block << 12 | min(row, 0xFFF)
+    return block * BLOCK_ROWS + min(row, BLOCK_ROWS - 1)
 
 
 def dec_iym(b):
