@@ -87,11 +87,13 @@ class OracleServer:
         if self.is_real:
             pytest.skip("needs the test server: a real database takes no fault orders")
         order = json.dumps(what).replace("'", "''")
-        self.execute(f"ORATEST FAULT '{order}'")
+        with self.connect() as connection:  # no commit: it might be the one to fail
+            connection.cursor().execute(f"ORATEST FAULT '{order}'")
 
     def clear_faults(self):
         if not self.is_real:
-            self.execute("ORATEST CLEAR")
+            with self.connect() as connection:
+                connection.cursor().execute("ORATEST CLEAR")
 
     def mark(self):
         """A place in the record of statements, for `statements`."""

@@ -116,49 +116,64 @@ class Filters:
 
     def condition(self, user: str) -> tuple[str, dict[str, str]]:
         """The SQL condition on alias c, and its binds."""
-        binds: dict[str, str] = {}
-
-        def bind(value: str) -> str:
-            name = f"f{len(binds)}"
-            binds[name] = value
-            return f":{name}"
-
-        def matching(column: str, pattern: str) -> str:
-            if WILDCARDS.search(pattern):
-                return f"{column} LIKE {bind(like(pattern))} ESCAPE '\\'"
-            return f"{column} = {bind(spelled(pattern))}"
-
-        def place(pattern: str) -> str:
-            schema, name = split(pattern)
-            condition = matching("c.TABLE_NAME", name)
-            if schema:
-                return f"({matching('c.OWNER', schema)} AND {condition})"
-            return condition
-
+        binds = Binds()
         parts = ["c.TABLE_NAME NOT LIKE 'BIN$%'"]
-        if not self.exact:
-            parts.append("c.TABLE_NAME NOT LIKE 'FLX$%'")  # our staging tables
-        schemas = [*self.schemas, *(s for s, _ in map(split, self.tables) if s)]
         if self.exact:
-            parts.append(either(f"({exactly(t, bind)})" for t in self.exact))
-        elif schemas:
-            parts.append(either(matching("c.OWNER", s) for s in schemas))
+            tables = (exactly(table, binds) for table in self.exact)
+            parts.append(either(f"({condition})" for condition in tables))
         else:
-            parts.append(f"c.OWNER = {bind(user)}")
+            parts.append("c.TABLE_NAME NOT LIKE 'FLX$%'")  # our staging tables
+            parts.append(self._owner(user, binds))
         if any(WILDCARDS.search(schema) for schema in self.schemas):
             parts.append(
                 "c.OWNER NOT IN (SELECT USERNAME FROM ALL_USERS"
                 " WHERE ORACLE_MAINTAINED = 'Y')"
             )
         if self.tables:
-            parts.append(either(place(pattern) for pattern in self.tables))
-        parts += [f"NOT {place(pattern)}" for pattern in self.excluded]
-        return " AND ".join(parts), binds
+            parts.append(either(place(pattern, binds) for pattern in self.tables))
+        parts += [f"NOT {place(pattern, binds)}" for pattern in self.excluded]
+        return " AND ".join(parts), binds.values
+
+    def _owner(self, user: str, binds: Binds) -> str:
+        schemas = [*self.schemas, *(s for s, _ in map(split, self.tables) if s)]
+        if not schemas:
+            return f"c.OWNER = {binds.add(user)}"
+        return either(matching("c.OWNER", schema, binds) for schema in schemas)
 
 
-def exactly(table: Table, bind: Any) -> str:  # noqa: ANN401  a local function
+class Binds:
+    """Bind values, named as they come."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def add(self, value: str) -> str:
+        """The placeholder of a new value."""
+        name = f"f{len(self.values)}"
+        self.values[name] = value
+        return f":{name}"
+
+
+def matching(column: str, pattern: str, binds: Binds) -> str:
+    """The condition that holds where a column is a name or fits a pattern."""
+    if WILDCARDS.search(pattern):
+        return f"{column} LIKE {binds.add(like(pattern))} ESCAPE '\\'"
+    return f"{column} = {binds.add(spelled(pattern))}"
+
+
+def place(pattern: str, binds: Binds) -> str:
+    """The condition that holds for the tables of ``table`` or ``schema.table``."""
+    schema, name = split(pattern)
+    condition = matching("c.TABLE_NAME", name, binds)
+    if schema:
+        return f"({matching('c.OWNER', schema, binds)} AND {condition})"
+    return condition
+
+
+def exactly(table: Table, binds: Binds) -> str:
     """The condition that holds for one table."""
-    return f"c.OWNER = {bind(table.schema)} AND c.TABLE_NAME = {bind(table.name)}"
+    owner, name = binds.add(table.schema), binds.add(table.name)
+    return f"c.OWNER = {owner} AND c.TABLE_NAME = {name}"
 
 
 def either(conditions: Iterable[str]) -> str:

@@ -86,6 +86,7 @@ BAD_ROW = frozenset(
         "ORA-02359",
         "DPY-4003",
         "DPY-4004",
+        "DPY-4014",
         "DPY-8001",
     }
 )
@@ -183,9 +184,15 @@ def code_of(error: BaseException) -> str:
         return "DPY-6005"
     detail = error.args[0] if error.args else None
     if isinstance(error, oracledb.Error):
-        full = getattr(detail, "full_code", None)
+        full = str(getattr(detail, "full_code", None) or "")
+        if full == "DPY-4011" and "previous socket timeout" in str(error):
+            return "DPY-4024"  # the call timed out, and so did taking it back
+        if full == "DPY-6005":
+            # Not reached, or reached and refused: the cause stands behind.
+            causes = [m[0] for m in CODE.finditer(str(error)) if m[0] != full]
+            return causes[-1] if causes else full
         if full:
-            return str(full)
+            return full
     found = CODE.search(str(error))
     return found[0] if found else ""
 

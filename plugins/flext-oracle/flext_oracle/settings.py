@@ -181,9 +181,10 @@ def canonical(
     out: dict[str, Any] = {}
     for name, value in given.items():
         target = aliases.get(name, name)
-        if target != name and (target in given or value is None):
+        if target != name and (given.get(target) is not None or value is None):
             continue
-        out.setdefault(target, value)
+        if out.get(target) is None:
+            out[target] = value
     return out
 
 

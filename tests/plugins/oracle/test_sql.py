@@ -43,6 +43,7 @@ KEYS_OF_IT = ["C0", "C3"]
 # What sqlglot does not read of Oracle's SQL, and what stands in for it.
 BEYOND_SQLGLOT = {
     r"XMLSERIALIZE\(CONTENT (\S+) AS CLOB\)": r"XMLSERIALIZE(\1)",
+    r"XMLPARSE\(DOCUMENT ": "XMLPARSE(",
     r"(JSON_SERIALIZE\(\S+) RETURNING CLOB": r"\1",
     r"INTERVAL DAY\(\d\) TO SECOND\(\d\)": "INTERVAL DAY TO SECOND",
     r"INTERVAL YEAR\(\d\) TO MONTH": "INTERVAL YEAR TO MONTH",
