@@ -42,10 +42,6 @@ if TYPE_CHECKING:
 #: A state id (`environment:tap-to-target`) is a folder name in some backends.
 MAX_PLUGIN_NAME = 100
 
-#: Lets the warehouse drop what a stream that was read as a whole no longer has;
-#: a part of a split extract knows nothing about the other parts' rows.
-_VERSIONS = "emit_activate_version_messages"
-
 LAND, DIRECT, LOAD, BUILD = "land", "direct", "load", "build"
 
 
@@ -319,12 +315,8 @@ class _Planner:
     def _parts(self, step: Step) -> list[int | None]:
         return [None] if step.partition is None else list(range(step.partition.count))
 
-    def _tap(self, step: Step, part: int | None, *, whole: bool = False) -> Instance:
+    def _tap(self, step: Step, part: int | None) -> Instance:
         generated: dict[str, Plain] = {}
-        if whole and _VERSIONS in self.plugins[step.plugin].settings.keys() - (
-            step.settings.keys()
-        ):
-            generated[_VERSIONS] = True
         if part is not None and step.partition is not None:
             generated["partition"] = _partition(step.partition, part)
         metadata: dict[str, Plain] = {}
@@ -359,7 +351,7 @@ class _Planner:
         connection = self._connection(step)
         needs = self._needs(step)
         for part in self._parts(step):
-            tap = self._tap(step, part, whole=part is None)
+            tap = self._tap(step, part)
             target = self._warehouse_target(step, part, connection.schema)
             name = step.name if part is None else f"{step.name}--p{part}"
             self._add(Task(name, LAND, (step.name,), needs, tap, target))

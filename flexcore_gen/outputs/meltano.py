@@ -231,9 +231,9 @@ class _Document:
                 self.ecosystem.warehouse
             )
             config.update(plugin_config(warehouse, plugin))
-            if "hard_delete" in plugin.settings:
-                # What lands mirrors its source: see landing._VERSIONS.
-                config.setdefault("hard_delete", True)
+            if "add_record_metadata" in plugin.settings:
+                # The dbt packages order and date rows by the _sdc_ columns.
+                config.setdefault("add_record_metadata", True)
         return _paths(plugin, config)
 
     def _connection_config(
@@ -314,7 +314,9 @@ class _Document:
         }
         for task in builds:
             assert task.command is not None  # noqa: S101 - a build has one
-            arguments = ["build", "--select", *task.select]
+            # Unit tests try the code, which no run changes; they are for CI.
+            arguments = ["build", "--exclude-resource-type", "unit_test"]
+            arguments += ["--select", *task.select]
             if task.variables:
                 arguments += ["--vars", json_argument(task.variables)]
             commands[task.command] = {

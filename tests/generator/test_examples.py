@@ -19,7 +19,12 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/ecosystem.yaml"))
 #: Copies of packages that have their own tests, links to them, and hashes.
 _DEFINITIONS = re.compile(rb"^    settings:\n(?:    [ -] .*\n)*", re.MULTILINE)
-_LEFT_OUT = ("transform/packages/", "transform/dbt_packages/", ".flexcore/")
+_LEFT_OUT = (
+    "transform/packages/",
+    "transform/packages.yml",
+    "transform/dbt_packages/",
+    ".flexcore/",
+)
 
 
 @pytest.fixture

@@ -203,8 +203,9 @@ def test_the_event_hook_finds_its_store(meltano):
 def test_the_dbt_command_survives_meltanos_splitting(meltano):
     command = plugin(meltano["plugins"], "dbt")["commands"]["build-p"]["args"]
     arguments = shlex.split(command)
-    assert arguments[:3] == ["build", "--select", "+people_0"]
-    assert json.loads(arguments[4]) == {
+    assert arguments[:3] == ["build", "--exclude-resource-type", "unit_test"]
+    assert arguments[3:6] == ["--select", "+people_0", "--vars"]
+    assert json.loads(arguments[6]) == {
         "ldif_schema": "raw_files",
         "note": "it's; (x) | y",
     }

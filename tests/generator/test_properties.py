@@ -191,7 +191,11 @@ def test_any_text_in_any_field_is_refused_or_comes_out_inert(path, text):
     for command in main["plugins"]["utilities"][0]["commands"].values():
         arguments = shlex.split(command["args"])
         assert arguments[0] in {"build", "deps"}
-        assert set(arguments[1::2]) <= {"--select", "--vars"}
+        assert set(arguments[1::2]) <= {
+            "--exclude-resource-type",
+            "--select",
+            "--vars",
+        }
     for job in main["jobs"]:
         assert all(len(task.split()) <= 2 for task in job["tasks"])
 
