@@ -1,0 +1,1 @@
+{{ differing_rows('ldap__users') }}
