@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import pytest
-from transform.postgres_server import find_tool, running_postgres
+from servers.postgres import MISSING, Postgres, find_programs
 
 from transform.packages import DuckdbWarehouse, PostgresWarehouse
 
 
 @pytest.fixture(scope="session")
 def postgres():
-    if find_tool("initdb") is None:
-        pytest.skip("Postgres is missing: apt-get install postgresql")
-    with running_postgres() as server:
+    if find_programs() is None:
+        pytest.skip(MISSING)
+    with Postgres() as server:
         yield server
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
+import psycopg
+from servers.postgres import PASSWORD
 
 if TYPE_CHECKING:
-    from transform.postgres_server import Postgres
+    from servers.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]
 DBT = Path(sys.executable).with_name("dbt")
@@ -54,21 +56,23 @@ class PostgresWarehouse:
     target = "postgres"
 
     def __init__(self, server: Postgres) -> None:
-        self.server = server.new_database(f"dbt_{uuid.uuid4().hex}")
+        self.port = server.port
+        self.database = f"dbt_{uuid.uuid4().hex}"
+        self.url = server.create_database(self.database)
 
     def environment(self) -> dict[str, str]:
         return {
-            "FLEXCORE_PG_PORT": str(self.server.port),
-            "FLEXCORE_PG_USER": self.server.user,
-            "FLEXCORE_PG_DB": self.server.database,
+            "FLEXCORE_PG_PORT": str(self.port),
+            "FLEXCORE_PG_DB": self.database,
+            "DBT_ENV_SECRET_PG_PASSWORD": PASSWORD,
         }
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self.server.connect() as connection:
+        with psycopg.connect(self.url) as connection:
             return connection.execute(sql).fetchall()
 
     def execute(self, sql: str) -> None:
-        with self.server.connect() as connection:
+        with psycopg.connect(self.url) as connection:
             connection.execute(sql)
 
 

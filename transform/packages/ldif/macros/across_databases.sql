@@ -85,8 +85,9 @@
   cast({{ expression }} as varchar[])
 {%- endmacro %}
 
+{#- Takes jsonb and text[] alike. -#}
 {% macro postgres__as_list(expression) -%}
-  cast({{ expression }} as jsonb)
+  to_jsonb({{ expression }})
 {%- endmacro %}
 
 {% macro oracle__as_list(expression) -%}{{ expression }}{%- endmacro %}

@@ -72,7 +72,7 @@
 {%- endmacro %}
 
 
-{#- The first value of an attribute, from rows of ldif attribute values grouped
+{#- The first value of an attribute, from rows of attribute values grouped
     by entry. -#}
 {% macro first_value_of(attribute) -%}
   max(case when attribute_key = '{{ attribute }}' and value_rank = 1 then attribute_value end)
