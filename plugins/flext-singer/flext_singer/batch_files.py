@@ -23,8 +23,9 @@ from uuid import uuid4
 from flext_singer.errors import FlextError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from flext_singer.records import RawRecords
     from flext_singer.sink import FlextSink
 
 FOLDER_PREFIX = "flext-batch-"
@@ -70,18 +71,29 @@ def load(sink: FlextSink, path: Path, encoding: Mapping[str, Any]) -> int:
     kind = str(encoding.get("format"))
     if kind in ARROW_FORMATS:
         return sink.load_file(path, kind)
-    if kind == "jsonl":
-        from flext_singer.batch_reading import json_records  # noqa: PLC0415 - pyarrow
+    return sum(map(sink.load_batch, pieces(path, encoding)))
 
-        rows = 0
-        for records in json_records(path, encoding.get("compression")):
-            records.versions = [sink.batch_version] * len(records)
-            sink.load(records)
-            rows += len(records)
-        return rows
+
+def pieces(path: Path, encoding: Mapping[str, Any]) -> Iterator[RawRecords]:
+    """Yield the rows of a file of a BATCH message, as raw records.
+
+    Args:
+        path: The file.
+        encoding: `encoding` of the message.
+
+    Raises:
+        FlextError: The encoding is unknown.
+    """
+    from flext_singer import batch_reading  # noqa: PLC0415 - pyarrow loads slowly
+
+    kind = str(encoding.get("format"))
+    if kind in ARROW_FORMATS:
+        return batch_reading.raw_records(path, kind)
+    if kind == "jsonl":
+        return batch_reading.json_records(path, encoding.get("compression"))
     raise FlextError(
         f"batch files of format {kind!r} are unknown",
-        where=f"stream {sink.stream_name!r}, file {path}",
+        where=f"file {path}",
         fix=f"set batch_config.encoding.format to one of {(*ARROW_FORMATS, 'jsonl')}",
     )
 

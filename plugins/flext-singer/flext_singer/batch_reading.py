@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +14,7 @@ from flext_singer.messages import decode_plain
 from flext_singer.records import RawRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _ROWS = 10_000
@@ -38,17 +38,12 @@ def record_batches(path: Path, encoding: str) -> Iterator[pa.RecordBatch]:
             yield reader.get_batch(index)
 
 
-def raw_records(
-    path: Path,
-    encoding: str,
-    schema: Mapping[str, Any],  # noqa: ARG001 - a reader of columns needs it
-) -> Iterator[RawRecords]:
+def raw_records(path: Path, encoding: str) -> Iterator[RawRecords]:
     """Yield the rows of an Arrow file as raw records.
 
     Args:
         path: The file.
         encoding: `parquet` or `arrow`.
-        schema: JSON Schema of the stream.
     """
     for batch in record_batches(path, encoding):
         yield from _pieces(json_lines(batch))

@@ -9,6 +9,7 @@ Meltano and the event hook learn of it.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,6 +19,7 @@ from singer_sdk.logging import StructuredFormatter
 
 from flext_singer import secrets, termination
 from flext_singer.errors import FlextError, place_of
+from flext_singer.failpoints import VARIABLE, failpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +44,7 @@ def entry_point(plugin: type[PluginBase]) -> Callable[[], NoReturn]:
         logging.captureWarnings(capture=True)
         warnings.filterwarnings("once", category=DeprecationWarning)
         try:
+            failpoints.arm(os.environ.get(VARIABLE))
             code = command.main(prog_name=name, standalone_mode=False)
         except SystemExit as stop:
             termination.end(stop.code if isinstance(stop.code, int) else 1)

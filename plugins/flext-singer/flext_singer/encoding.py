@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 ENCODER = msgspec.json.Encoder(decimal_format="number")
-# Python's names for what JSON has no name for; a cheap search finds suspects.
+# Python's names for what JSON has no name for; a search finds suspects.
 _NOT_JSON = (b"NaN", b"Infinity")
+_PACKER = msgspec.msgpack.Encoder(decimal_format="number")
+_FLOAT_MARK = b"\xcb"
 
 
 class RecordEncoder:
@@ -57,8 +59,9 @@ class RecordEncoder:
             for key, value in schema.get("properties", {}).items()
             if key not in self._deselected
         }
-        # msgspec writes a float NaN as null: silently another value, so the keys
-        # that can hold floats are looked at. Nested ones go through `_find`.
+        # msgspec writes a float NaN as null, silently another value, and a Decimal
+        # NaN as NaN: the keys that may hold one are looked at, nested ones by
+        # `_find`. Elsewhere a number breaks the schema, and its reader says so.
         self._numbers = [
             (key, itemgetter(key))
             for key, value in properties.items()
@@ -74,30 +77,43 @@ class RecordEncoder:
         ]
 
     def lines(self, chunk: Sequence[Record], now: datetime | None = None) -> bytes:
-        """Return the RECORD lines of a chunk.
+        """Return the RECORD lines of a chunk; see `write_into`."""
+        buffer = bytearray()
+        self.write_into(buffer, chunk, now)
+        return bytes(buffer)
+
+    def write_into(
+        self, buffer: bytearray, chunk: Sequence[Record], now: datetime | None = None
+    ) -> int:
+        """Append the RECORD lines of a chunk to a buffer.
 
         Args:
+            buffer: Stays as it was if there is an error.
             chunk: Records; naive and foreign datetimes in them are replaced by
                 their UTC form.
             now: When they were extracted, aware.
+
+        Returns:
+            How many bytes were appended.
 
         Raises:
             UnencodableValueError: A value has no exact form in JSON.
         """
         if not chunk:
-            return b""
+            return 0
         records = self.prepare(chunk)
         try:
             data = ENCODER.encode_lines(records)
         except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
             raise self._explain(records, error) from error
-        if any(word in data for word in _NOT_JSON):
-            self._look_closely(records)
         moment = (now or datetime.now(UTC)).isoformat().encode()
         suffix = b'%s,"time_extracted":"%s"}\n' % (self._version, moment)
+        before = len(buffer)
         # No newline occurs inside JSON text, so each one ends a record.
-        body = data[:-1].replace(b"\n", suffix + self._prefix)
-        return b"".join((self._prefix, body, suffix))
+        buffer += self._prefix
+        buffer += data.replace(b"\n", suffix + self._prefix)
+        del buffer[-len(self._prefix) :]
+        return len(buffer) - before
 
     def prepare(self, chunk: Sequence[Record]) -> Sequence[Record]:
         """Return the records as they are encoded: masked, in UTC, finite.
@@ -121,9 +137,8 @@ class RecordEncoder:
                 self._look_closely(chunk)
                 break
         for key in self._nested:
-            for record in chunk:
-                if _find(_not_finite, record.get(key)) is not None:
-                    self._look_closely([record])
+            if _may_hold_floats([record.get(key) for record in chunk]):
+                self._look_closely(chunk)
         return chunk
 
     def _look_closely(self, records: Sequence[Record]) -> None:
@@ -142,12 +157,49 @@ class RecordEncoder:
         return self._error("", records[0], f"cannot be JSON: {cause}")
 
     def _error(self, path: str, record: Record, reason: str) -> UnencodableValueError:
-        return UnencodableValueError(
-            f"value of {path!r} {reason}",
-            where=f"stream {self.stream!r}, key {path!r}",
-            fix="mend the value at the source, or deselect the key",
-            record=record,
-        )
+        return _unencodable_error(self.stream, path, record, reason)
+
+
+def message_line(message: dict[str, Any]) -> bytearray:
+    """Return any message as a line; for RECORDs on the SDK's own path.
+
+    Raises:
+        UnencodableValueError: A value has no exact form in JSON.
+    """
+    line = bytearray()
+    record = message.get("record")
+    if record is not None:
+        check_finite(message["stream"], record)
+    try:
+        ENCODER.encode_into(message, line)
+    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
+        path = _find(_unencodable, record)
+        if path is None or record is None:
+            raise
+        reason = f"cannot be JSON: {error}"
+        stream = message["stream"]
+        raise _unencodable_error(stream, path, record, reason) from error
+    line += b"\n"
+    return line
+
+
+def check_finite(stream: str, record: Record) -> None:
+    """Raise an `UnencodableValueError` if a number in `record` is none."""
+    if _may_hold_floats([record]):
+        path = _find(_not_finite, record)
+        if path is not None:
+            raise _unencodable_error(stream, path, record, "is not a finite number")
+
+
+def _unencodable_error(
+    stream: str, path: str, record: Record, reason: str
+) -> UnencodableValueError:
+    return UnencodableValueError(
+        f"value of {path!r} {reason}",
+        where=f"stream {stream!r}, key {path!r}",
+        fix="mend the value at the source, or deselect the key",
+        record=record,
+    )
 
 
 def exact_json(value: object) -> bytes:
@@ -187,10 +239,9 @@ def _holds_nested_number(schema: Mapping[str, Any]) -> bool:
     kinds = _types(schema)
     if "" in kinds:
         return True
-    inner: list[Mapping[str, Any]] = []
+    inner: list[Any] = []
     if "array" in kinds:
-        items = schema.get("items")
-        inner += [items] if isinstance(items, dict) else [{}]
+        inner.append(schema.get("items"))
     if "object" in kinds:
         inner += (schema.get("properties") or {}).values()
         more = schema.get("additionalProperties")
@@ -199,8 +250,20 @@ def _holds_nested_number(schema: Mapping[str, Any]) -> bool:
         elif not schema.get("properties"):
             inner.append({})
     return any(
-        _types(one) & {"number", ""} or _holds_nested_number(one) for one in inner
+        not isinstance(one, dict)
+        or _types(one) & {"number", ""}
+        or _holds_nested_number(one)
+        for one in inner
     )
+
+
+def _may_hold_floats(values: list[Any]) -> bool:
+    # MessagePack marks a float with a byte that hardly occurs in UTF-8 text, so
+    # one C call and a search spare the visit of every nested value.
+    try:
+        return _FLOAT_MARK in _PACKER.encode(values)
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError, RecursionError):
+        return True
 
 
 def _all_finite(get: Callable[[Record], Any], chunk: Sequence[Record]) -> bool:

@@ -38,14 +38,17 @@ class Failpoints:
 
     Args:
         wish: The value of `FLEXCORE_FAILPOINT`; None or empty asks for nothing.
-        names: The names that exist; a system may add its own.
 
     Raises:
         FailpointError: The wish names nothing that exists. A misspelt failpoint
             that never fires would let a crash test succeed without a crash.
     """
 
-    def __init__(self, wish: str | None, names: tuple[str, ...] = NAMES) -> None:
+    def __init__(self, wish: str | None = None) -> None:
+        self.arm(wish)
+
+    def arm(self, wish: str | None) -> None:
+        """Ask for a failpoint; see the class."""
         self.is_active = bool(wish)
         self._name = ""
         self._act = "KILL"
@@ -54,11 +57,11 @@ class Failpoints:
             return
         form = _FORM.fullmatch(wish)
         act = (form["act"] or "KILL") if form else ""
-        if form is None or form["name"] not in names:
+        if form is None or form["name"] not in NAMES:
             raise FailpointError(
                 f"no failpoint {wish!r}",
                 where=VARIABLE,
-                fix=f"<name>[:KILL|TERM|INT|ERROR][@<n>], name one of {names}",
+                fix=f"<name>[:KILL|TERM|INT|ERROR][@<n>], name one of {NAMES}",
             )
         if act not in {*_SIGNALS, "ERROR"}:
             raise FailpointError(
@@ -94,7 +97,8 @@ class Failpoints:
         raise FailpointError(f"{self._act} at {name} had no effect", where=VARIABLE)
 
 
-failpoints = Failpoints(os.environ.get(VARIABLE))
+failpoints = Failpoints()
+"""Those of this process; `command_line.entry_point` arms them."""
 
 
 def reach(name: str, before: Callable[[], None] | None = None) -> None:

@@ -37,7 +37,7 @@ class SchemaLine(msgspec.Struct, tag_field="type", tag="SCHEMA"):
     stream: str
     schema: dict[str, Any]
     key_properties: list[str] | None = None
-    bookmark_properties: list[str] | None = None
+    bookmark_properties: object = None  # a list, but some taps send a text
 
 
 class StateLine(msgspec.Struct, tag_field="type", tag="STATE"):

@@ -23,7 +23,7 @@ from singer_sdk.singerlib.catalog import (
     REPLICATION_INCREMENTAL,
 )
 
-from flext_singer.encoding import RecordEncoder
+from flext_singer.encoding import RecordEncoder, check_finite
 from flext_singer.errors import UnencodableValueError, add_place
 from flext_singer.failpoints import reach
 from flext_singer.metrics import byte_counter, log_bookmark
@@ -103,6 +103,14 @@ class RecordStream(Stream):
         if write_messages and context is None:
             self._finish()
 
+    def _write_record_message(self, record: dict[str, Any]) -> None:
+        """Write one record on the SDK's path; what JSON cannot hold is rejected."""
+        try:
+            check_finite(self.name, record)  # the SDK would make null of it
+            super()._write_record_message(record)
+        except UnencodableValueError as error:
+            self.reject(error.where, error.what, error.record)
+
     def _set_version(self) -> None:
         if (
             self.selected
@@ -170,12 +178,11 @@ class RecordStream(Stream):
             self._write_starting_replication_value(None)
             pace = Pace(self.STATE_MSG_FREQUENCY)
             for chunk in self._chunks(pace):
-                lines, count = self._encode(encoder, chunk)
-                writer.add_lines(lines)
-                byte_count.increment(len(lines))
+                count, size_bytes = self._write(encoder, chunk)
+                byte_count.increment(size_bytes)
                 self._advance(chunk)
                 counter.increment(count)
-                if pace.after(len(chunk), len(lines)):
+                if pace.after(len(chunk), size_bytes):
                     self._write_state_message()
                 elif pace.is_slow:
                     writer.flush()
@@ -214,13 +221,16 @@ class RecordStream(Stream):
                 self.reject(error.where, error.what, error.record)
         return sound
 
-    def _encode(self, encoder: RecordEncoder, chunk: list[Record]) -> tuple[bytes, int]:
-        """Return the RECORD lines of a chunk and how many there are."""
+    def _write(self, encoder: RecordEncoder, chunk: list[Record]) -> tuple[int, int]:
+        """Write the RECORD lines of a chunk; return records and bytes."""
+        writer = self.flext_tap.writer
         try:
-            return encoder.lines(chunk), len(chunk)
+            size_bytes = encoder.write_into(writer.buffer, chunk)
         except UnencodableValueError:
-            sound = self._sound(encoder, chunk)
-            return encoder.lines(sound), len(sound)
+            chunk = self._sound(encoder, chunk)
+            size_bytes = encoder.write_into(writer.buffer, chunk)
+        writer.flush_if_full()
+        return len(chunk), size_bytes
 
     def _advance(self, chunk: Sequence[Record]) -> None:
         """Move the bookmark past a chunk, as the SDK does record by record."""

@@ -86,12 +86,16 @@ class FlextSink(Sink):
         """
         from flext_singer.batch_reading import raw_records  # noqa: PLC0415 - pyarrow
 
-        rows = 0
-        for records in raw_records(path, encoding, self.original_schema):
-            records.versions = [self.batch_version] * len(records)
-            self.load(records)
-            rows += len(records)
-        return rows
+        return sum(map(self.load_batch, raw_records(path, encoding)))
+
+    def load_batch(self, records: RawRecords) -> int:
+        """Load rows of a BATCH message's file; return how many there are."""
+        records.versions = [self.batch_version] * len(records)
+        records.extracted_at = [self.batch_extracted_at] * len(records)
+        if self._has_keys is not None and not all(map(self._has_keys, records.raw)):
+            self._missing_key(next(r for r in records.raw if not self._has_keys(r)))
+        self.load(records)
+        return len(records)
 
     def activate(self, version: int) -> None:
         """End a full-table version: drop what has an older one.
@@ -109,6 +113,9 @@ class FlextSink(Sink):
 
     batch_version: int | None = None
     """Version of the BATCH message whose files are being loaded."""
+
+    batch_extracted_at: str | None = None
+    """When the file that is being loaded was written, ISO 8601."""
 
     def reject(
         self,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.plugin_base import _ConfigInput
 
 from flext_singer import batch_files, settings
 from flext_singer.plugin import FlextPlugin
@@ -16,6 +17,7 @@ from flext_singer.writer import BufferedWriter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import click
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
@@ -48,6 +50,30 @@ class FlextTap(FlextPlugin, Tap):
             settings.merge_missing(config_jsonschema, settings.BATCH)
         super().append_builtin_config(config_jsonschema)
 
+    @classmethod
+    def cb_discover(
+        cls,
+        ctx: click.Context,
+        param: click.Option,  # noqa: ARG003 - click's signature
+        value: bool,
+    ) -> None:
+        """Run discovery; wrong settings are an error like any other.
+
+        A tap whose catalog depends on its settings sets `dynamic_catalog = True`,
+        so that they are checked first.
+        """
+        if not value:
+            return
+        given: _ConfigInput = ctx.params.get("config") or _ConfigInput()
+        tap = cls(
+            config=given.config,
+            parse_env_config=given.parse_env,
+            validate_config=cls.dynamic_catalog,
+            setup_mapper=False,
+        )
+        tap.run_discovery()
+        ctx.exit()
+
     @property
     def writer(self) -> BufferedWriter:
         """The output of this tap."""
@@ -58,12 +84,7 @@ class FlextTap(FlextPlugin, Tap):
         return writer
 
     def wanted_streams(self) -> WantedStreams:
-        """Return which streams this run asks for, to discover only those.
-
-        With an input catalog, the catalog says it already: all are wanted.
-        """
-        if self.input_catalog is not None:
-            return WantedStreams(None)
+        """Return which streams this run asks for, to discover only those."""
         return WantedStreams.from_environment()
 
     def batch_folder(self, config: BatchConfig) -> Path:

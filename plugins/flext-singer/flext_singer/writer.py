@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter, SingerMessageType
 from singer_sdk.singerlib.encoding.simple import Message
 
-from flext_singer.encoding import ENCODER
+from flext_singer.encoding import message_line
 from flext_singer.failpoints import reach
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 LIMIT_BYTES = 256 * 1024
 
@@ -42,10 +38,7 @@ class BufferedWriter(GenericSingerWriter[bytearray, Message]):
 
     def serialize_message(self, message: Message) -> bytearray:
         """Return the message as one JSON line."""
-        line = bytearray()
-        ENCODER.encode_into(message.to_dict(), line)
-        line += b"\n"
-        return line
+        return message_line(message.to_dict())
 
     def write_message(self, message: Message) -> None:
         """Write one message; anything but a RECORD goes out at once."""
@@ -62,9 +55,8 @@ class BufferedWriter(GenericSingerWriter[bytearray, Message]):
         elif kind == SingerMessageType.STATE:
             reach("tap.after_state")
 
-    def add_lines(self, lines: Buffer) -> None:
-        """Add whole RECORD lines, and flush once enough have come together."""
-        self.buffer += lines
+    def flush_if_full(self) -> None:
+        """Write out once enough has come together; for who fills `buffer`."""
         if len(self.buffer) >= LIMIT_BYTES:
             self.flush()
 

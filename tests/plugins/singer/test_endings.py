@@ -169,9 +169,14 @@ def test_wrong_settings_are_told_all_at_once(tmp_path, config, words):
     assert "Traceback" not in ended.stderr.decode()
 
 
+def test_a_misspelt_failpoint_fails_without_traceback(tmp_path):
+    ended = run_tap(tmp_path, failpoint="tap.nowhere")
+    assert ended.returncode == 1
+    assert "no failpoint 'tap.nowhere'" in ended.stderr.decode()
+    assert b"Traceback" not in ended.stderr
+
+
 def test_a_missing_setting_says_where_it_was_looked_for(tmp_path):
-    path = tmp_path / "empty.json"
-    path.write_text("{}")
     arguments = command("reference_target", {}, tmp_path)
     ended = run(arguments)
     assert ended.returncode == 1

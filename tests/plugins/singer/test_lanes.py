@@ -9,6 +9,7 @@ import sys
 import threading
 
 import pytest
+from flext_singer import FlextError
 from flext_singer import target as target_module
 from plugins_as_processes import (
     command,
@@ -111,6 +112,34 @@ def test_stream_maps_work_in_the_target(tmp_path):
     ended = run_target(tmp_path, data, stream_maps=maps)
     assert ended.returncode == 0, ended.stderr.decode()
     assert [row["double"] for row in rows(tmp_path, "others")] == [2, 4, 6, 8, 10]
+
+
+def test_stream_maps_of_the_target_apply_to_files_too(tmp_path):
+    batches = {"encoding": {"format": "arrow"}, "storage": {"root": str(tmp_path)}}
+    data = run_tap(tmp_path, records=5, batch_config=batches).stdout
+    maps = {"numbers": {"id": "id", "double": "id * 2", "__else__": None}}
+    ended = run_target(tmp_path, data, stream_maps=maps)
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert rows(tmp_path)[4] == {"id": 5, "double": 10}
+    assert counted(ended, "record_count") == 5
+
+
+@pytest.mark.parametrize("more", [{}, {"flattening_enabled": True}])
+def test_a_value_that_json_cannot_hold_is_rejected_by_name_on_every_path(more):
+    class Odd(Numbers):
+        def get_records(self, context):  # noqa: ARG002 - the SDK's signature
+            yield {"id": 1, "amount": 1.5}
+            yield {"id": 2, "amount": float("nan")}
+
+    class Tap(ReferenceTap):
+        def discover_streams(self):
+            return [Odd(self)]
+
+    more = {**more, "flattening_max_depth": 1} if more else {}
+    with pytest.raises(FlextError) as caught:
+        Tap(config=more).sync_all()
+    assert "'amount'" in caught.value.what
+    assert "numbers" in caught.value.where
 
 
 def test_deselected_properties_stay_out_of_both_lanes(tmp_path):
