@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from flexcore_gen.loading import Plain
-    from flexcore_gen.model import Connection, Ecosystem, Partition, Pipeline, Step
+    from flexcore_gen.model import Connection, Ecosystem, Pipeline, Step
 
 #: A state id (`environment:tap-to-target`) is a folder name in some backends.
 MAX_PLUGIN_NAME = 100
@@ -313,12 +313,14 @@ class _Planner:
         return plugin_name(*parts)
 
     def _parts(self, step: Step) -> list[int | None]:
-        return [None] if step.partition is None else list(range(step.partition.count))
+        if step.partition is None:
+            return [None]
+        return list(range(1, step.partition.count + 1))
 
     def _tap(self, step: Step, part: int | None) -> Instance:
         generated: dict[str, Plain] = {}
         if part is not None and step.partition is not None:
-            generated["partition"] = _partition(step.partition, part)
+            generated["partition"] = f"{part}/{step.partition.count}"
         metadata: dict[str, Plain] = {}
         if step.replication_method or step.replication_key:
             entry: dict[str, Plain] = {}
@@ -531,13 +533,6 @@ class _Planner:
 
     def _problem(self, step: Step, what: str, fix: str) -> None:
         self.problems.append(Problem(step.mark, what, fix, f"{self.path}.{step.name}"))
-
-
-def _partition(partition: Partition, part: int) -> dict[str, Plain]:
-    setting: dict[str, Plain] = {"index": part, "count": partition.count}
-    if partition.column:
-        setting["column"] = partition.column
-    return setting
 
 
 def _reading(step: Step, tables: list[tuple[str, str]]) -> dict[str, Plain]:

@@ -49,10 +49,9 @@ class Warehouse:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """How an extract is split: into `count` parts, by `column` if given."""
+    """How an extract is split: into `count` parts, which its tap tells apart."""
 
     count: int
-    column: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,7 @@ STEP_CONFIG = Shape(
             shape=Shape(
                 "partition",
                 "How one extract is split into several.",
-                (
-                    Field("count", "integer", "How many parts.", required=True),
-                    Field("column", "text", "Column whose values are spread."),
-                ),
+                (Field("count", "integer", "How many parts.", required=True),),
             ),
         ),
         Field("model", "identifier", "Transform: what to build; target: what to read."),

@@ -129,9 +129,8 @@ class StepReader:
         if "count" not in fields:
             return
         count = reader.integer(fields["count"], path, 1, MAX_PARTITIONS)
-        column = reader.text(fields["column"], path) if "column" in fields else None
         if count and count > 1:
-            found["partition"] = Partition(count, column)
+            found["partition"] = Partition(count)
 
     def _streams(self, item: Value, path: str, found: dict[str, Any]) -> None:
         found["streams"] = tuple(

@@ -192,11 +192,10 @@ def test_a_split_extract_is_one_plugin_pair_per_part(tasks, target):
     found = tasks(tap(system="oracle", extra=", parallel_jobs: 3"), load(system=target))
     assert [task.blocks for task in found] == [
         f"flext-tap-oracle--p--extract--p{n} flext-target-{target}--p--load--p{n}"
-        for n in range(3)
+        for n in (1, 2, 3)
     ]
-    assert [task.tap.generated["partition"] for task in found] == [
-        {"index": n, "count": 3} for n in range(3)
-    ]
+    partitions = [task.tap.generated["partition"] for task in found]
+    assert partitions == ["1/3", "2/3", "3/3"]
 
 
 def test_a_split_extract_into_a_file_lands_first(tasks):
@@ -206,16 +205,12 @@ def test_a_split_extract_into_a_file_lands_first(tasks):
     )
     assert [task.kind for task in lands] == ["land", "land"]
     assert read.kind == "load"
-    assert read.needs == ("extract--p0", "extract--p1")
+    assert read.needs == ("extract--p1", "extract--p2")
 
 
-def test_a_partition_may_name_its_column(tasks):
-    found = tasks(tap(system="oracle", extra=", partition: {count: 2, column: ID}"))
-    assert found[1].tap.generated["partition"] == {
-        "index": 1,
-        "count": 2,
-        "column": "ID",
-    }
+def test_parts_may_be_asked_for_as_a_partition(tasks):
+    found = tasks(tap(system="oracle", extra=", partition: {count: 2}"))
+    assert found[1].tap.generated["partition"] == "2/2"
 
 
 def test_one_part_is_no_part(tasks):
