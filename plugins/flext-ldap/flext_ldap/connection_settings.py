@@ -6,6 +6,7 @@ configuration is found here, before a socket is opened.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,8 +154,8 @@ def _default_method(config: Mapping[str, Any]) -> str:
 def _addresses(config: Mapping[str, Any]) -> tuple[ServerAddress, ...]:
     given = config.get("url")
     if given:
-        urls = re.split(r"[\s,]+", given.strip()) if isinstance(given, str) else given
-        return tuple(parse_url(str(url)) for url in urls)
+        urls = _url_list(given)
+        return tuple(parse_url(url) for url in urls)
     host = config.get("host")
     if not host:
         raise _bad(
@@ -164,6 +165,18 @@ def _addresses(config: Mapping[str, Any]) -> tuple[ServerAddress, ...]:
     hosts = re.split(r"[\s,]+", host.strip()) if isinstance(host, str) else host
     port = int(config.get("port") or DEFAULT_PORTS[scheme])
     return tuple(ServerAddress(scheme, str(name), port) for name in hosts)
+
+
+def _url_list(given: object) -> list[str]:
+    """Return the URLs of a list, of its JSON text (from a variable), or of words."""
+    if isinstance(given, str) and given.strip().startswith("["):
+        try:
+            given = json.loads(given)
+        except ValueError as error:
+            raise _bad("url", "is no JSON list", "write ldaps://host") from error
+    if isinstance(given, str):
+        return re.split(r"[\s,]+", given.strip())
+    return [str(url) for url in given] if isinstance(given, list) else [str(given)]
 
 
 def _check(settings: ConnectionSettings) -> None:

@@ -13,6 +13,7 @@ BOUND = {"bind_dn": "cn=a", "password": "pw-canary"}
         ({"url": "ldaps://h"}, ["ldaps://h:636"]),
         ({"url": ["ldaps://a", "ldaps://b:1636"]}, ["ldaps://a:636", "ldaps://b:1636"]),
         ({"url": "ldaps://a, ldaps://b"}, ["ldaps://a:636", "ldaps://b:636"]),
+        ({"url": '["ldaps://a", "ldaps://b"]'}, ["ldaps://a:636", "ldaps://b:636"]),
         ({"host": "h", "use_ssl": True}, ["ldaps://h:636"]),
         ({"host": "h", "port": 1636, "use_ssl": True}, ["ldaps://h:1636"]),
         ({"url": "ldapi://%2Frun%2Fldapi"}, ["ldapi:///run/ldapi"]),

@@ -6,3 +6,7 @@ from {{ source('directory', 'users') }}
 -- also landed by this pipeline: groups of source directory
 
 -- also landed by this pipeline: organizational_units of source directory
+
+-- also landed by this pipeline: memberships of source directory
+
+-- also landed by this pipeline: schema of source directory
