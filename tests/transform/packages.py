@@ -27,6 +27,7 @@ class Warehouse(Protocol):
     """Somewhere dbt can build."""
 
     target: str
+    url: str
 
     def environment(self) -> dict[str, str]: ...
 
@@ -39,6 +40,10 @@ class Warehouse(Protocol):
 class DuckdbWarehouse:
     path: Path
     target: str = "duckdb"
+
+    @property
+    def url(self) -> str:
+        return f"duckdb:///{self.path}"
 
     def environment(self) -> dict[str, str]:
         return {"FLEXCORE_DUCKDB_PATH": str(self.path)}
