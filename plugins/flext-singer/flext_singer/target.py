@@ -416,7 +416,7 @@ class FlextTarget(FlextPlugin, Target):
             self._uncommitted_records = 0
             self._committed_at = monotonic()
             return
-        if self._is_dirty:
+        if self._is_dirty or self.commits_at_end:
             reach("target.before_commit")
             self.commit()
             self._is_dirty = False
