@@ -76,9 +76,9 @@ class Change:
     """A change record.
 
     Attributes:
-        kind: add, delete, modify, or moddn (which modrdn is read as).
+        kind: add, delete, modify, modrdn or moddn; the last two mean the same.
         modifications: The new entry's attributes for add, the steps of modify.
-        new_rdn: For moddn, as are the two after it.
+        new_rdn: For modrdn and moddn, as are the two after it.
         line: As in `Entry`; so is `size`.
     """
 

@@ -266,7 +266,7 @@ class RecordParser:
         if kind == "modify":
             return Change("modify", self.dn or "", self._modifications(lines))
         if kind in ("modrdn", "moddn"):
-            return self._moddn(line, lines)
+            return self._moddn(kind, line, lines)
         if kind != "delete":
             self._fail(f"unknown changetype {_shown(kind)}", line.index)
         if lines:
@@ -282,7 +282,7 @@ class RecordParser:
         ]
         return Change("add", self.dn or "", steps)
 
-    def _moddn(self, head: Line, lines: list[tuple[int, str]]) -> Change:
+    def _moddn(self, kind: str, head: Line, lines: list[tuple[int, str]]) -> Change:
         found: dict[str, str] = {}
         expected = ["newrdn", "deleteoldrdn", "newsuperior"]
         for index, text in lines:
@@ -290,7 +290,7 @@ class RecordParser:
             if not expected or line.name.lower() != expected[0]:
                 wanted = expected[0] if expected else "nothing more"
                 self._fail(
-                    f"{wanted} expected after changetype: moddn, not {line.name!r}",
+                    f"{wanted} expected after changetype: {kind}, not {line.name!r}",
                     index,
                 )
             if isinstance(line.value, bytes):
@@ -298,13 +298,13 @@ class RecordParser:
             found[expected.pop(0)] = line.value
         for name in ("newrdn", "deleteoldrdn"):
             if not found.get(name):
-                self._fail(f"changetype: moddn without {name}", head.index)
+                self._fail(f"changetype: {kind} without {name}", head.index)
         flag = found["deleteoldrdn"]
         flag = flag.strip(" ") if self._loose else flag
         if flag not in ("0", "1"):
             self._fail(f"deleteoldrdn must be 0 or 1, not {flag!r}", lines[1][0])
         return Change(
-            "moddn",
+            kind,
             self.dn or "",
             new_rdn=found["newrdn"],
             delete_old_rdn=flag == "1",

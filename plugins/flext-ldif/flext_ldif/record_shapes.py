@@ -79,7 +79,7 @@ _CONTROL = {
     "type": "object",
     "properties": {
         "oid": _TEXT,
-        "is_critical": {"type": "boolean"},
+        "criticality": {"type": "boolean"},
         "value": _NULLABLE_TEXT,
         "is_binary": {"type": "boolean"},
     },
@@ -266,7 +266,7 @@ class ChangeShape:
         controls = [
             {
                 "oid": one.oid,
-                "is_critical": one.is_critical,
+                "criticality": one.is_critical,
                 "value": as_base64(one.value)
                 if isinstance(one.value, bytes)
                 else one.value,

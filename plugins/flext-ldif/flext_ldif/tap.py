@@ -28,7 +28,7 @@ class TapLdif(FlextTap):
 
     name = "flext-tap-ldif"
     package_name = "flext-ldif"
-    config_jsonschema: ClassVar[dict[str, Any]] = {  # type: ignore[misc] # mixin says Any
+    config_jsonschema: ClassVar[dict[str, Any]] = {
         "type": "object",
         "properties": {
             "path": {

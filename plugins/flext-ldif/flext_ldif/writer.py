@@ -51,6 +51,20 @@ class LdifWriter:
         """
         return self._record(dn, (), attributes)
 
+    def added(self, dn: str, attributes: Mapping[str, Sequence[Value]]) -> bytes:
+        """Return a change record that adds an entry.
+
+        Raises:
+            LdifError: As for `entry`; or there are no attributes.
+        """
+        if not any(attributes.values()):
+            raise LdifError("an add without attributes")
+        return self._record(dn, ["changetype: add"], attributes)
+
+    def deleted(self, dn: str) -> bytes:
+        """Return a change record that deletes an entry."""
+        return _joined([self._dn(dn), "changetype: delete"])
+
     def change(self, change: Change) -> bytes:
         """Return a change record, blank line included.
 
@@ -65,14 +79,14 @@ class LdifWriter:
             if not any(attributes.values()):
                 raise LdifError("an add without attributes")
             return self._record(change.dn, [*head, "changetype: add"], attributes)
-        body = [self.line("dn", change.dn), *head]
+        body = [self._dn(change.dn), *head]
         if change.kind == "delete":
             body.append("changetype: delete")
         elif change.kind == "modify":
             body.append("changetype: modify")
             for step in change.modifications:
                 body += self._step(step)
-        elif change.kind == "moddn":
+        elif change.kind in ("modrdn", "moddn"):
             body += self._moddn(change)
         else:
             raise LdifError(f"unknown kind of change {change.kind[:60]!a}")
@@ -87,9 +101,9 @@ class LdifWriter:
 
     def _moddn(self, change: Change) -> list[str]:
         if not change.new_rdn or change.delete_old_rdn is None:
-            raise LdifError("a moddn without new_rdn or delete_old_rdn")
+            raise LdifError("a rename without new_rdn or delete_old_rdn")
         lines = [
-            "changetype: modrdn",
+            f"changetype: {change.kind}",
             self.line("newrdn", change.new_rdn),
             f"deleteoldrdn: {change.delete_old_rdn:d}",
         ]
@@ -110,7 +124,7 @@ class LdifWriter:
         if not attributes.keys() <= self._names:
             for name in attributes:
                 self._check_name(name)
-        lines = [self.line("dn", dn), *head]
+        lines = [self._dn(dn), *head]
         width = self._width or sys.maxsize
         for name, values in attributes.items():
             for value in values:
@@ -130,6 +144,11 @@ class LdifWriter:
                     line = self._fold(line)
                 lines.append(line)
         return _joined(lines)
+
+    def _dn(self, dn: str) -> str:
+        if "\0" in dn:
+            raise LdifError("the DN holds NUL, which stands as \\00 in a DN")
+        return self.line("dn", dn)
 
     def _fold(self, line: str) -> str:
         width = self._width

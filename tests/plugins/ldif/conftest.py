@@ -6,6 +6,7 @@ import json
 
 import pytest
 from flext_ldif.tap import TapLdif
+from flext_ldif.target import TargetLdif
 
 
 class Output:
@@ -57,4 +58,30 @@ def read_ldif():
             raise error
         return output
 
+    return run
+
+
+class Loaded:
+    """What a target said."""
+
+    def __init__(self, text):
+        self.states = [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def write_ldif(tmp_path):
+    """Return a function that runs the target: messages or text, settings."""
+
+    def run(feed, output_path=None, **settings):
+        text = feed
+        if not isinstance(feed, str):
+            text = "".join(json.dumps(one) + "\n" for one in feed)
+        path = output_path or tmp_path / "out.ldif"
+        target = TargetLdif(config={"output_path": str(path), **settings})
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            target.listen(io.BytesIO(text.encode()))
+        return Loaded(out.getvalue())
+
+    run.path = tmp_path / "out.ldif"
     return run

@@ -34,7 +34,7 @@ def attributes_of(record):
         return "content", record.attributes
     if isinstance(record, Change) and record.kind == "add":
         return "add", {s.attribute: s.values for s in record.modifications}
-    return record.kind, None
+    return record.kind.replace("modrdn", "moddn"), None
 
 
 def digest(records):

@@ -42,6 +42,7 @@ def shape(record):
         return ["modify", record.dn, steps]
     if record.kind == "delete":
         return ["delete", record.dn]
+    assert record.kind in ("modrdn", "moddn")
     return [
         "moddn",
         record.dn,

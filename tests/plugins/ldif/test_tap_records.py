@@ -118,10 +118,10 @@ def test_every_change_record_goes_to_the_changes_and_none_to_the_entries(
         "delete_old_rdn": None,
         "new_superior": None,
         "controls": [
-            {"oid": "1.2.3", "is_critical": True, "value": "/w==", "is_binary": True}
+            {"oid": "1.2.3", "criticality": True, "value": "/w==", "is_binary": True}
         ],
     }
-    assert rename["change_type"] == "moddn"
+    assert rename["change_type"] == "modrdn"
     assert (rename["new_rdn"], rename["delete_old_rdn"]) == ("cn=Zo", True)
     assert rename["new_superior"] == "dc=x"
     assert add["change_type"] == "add"

@@ -75,7 +75,7 @@ CONTROLS = st.lists(
         st.builds(Change, st.just("modify"), RDNS, STEPS, controls=CONTROLS),
         st.builds(
             Change,
-            st.just("moddn"),
+            st.sampled_from(["modrdn", "moddn"]),
             RDNS,
             new_rdn=RDNS,
             delete_old_rdn=st.booleans(),
