@@ -281,8 +281,10 @@ class Connection:
         request = messages.search(base, scope, wire_filter, attributes)
         cookie = b""
         while True:
-            controls = [messages.paged_results(page_size, cookie)] if page_size else []
-            done = yield from self._search_once(request, controls, on_reference)
+            sent = list(controls)
+            if page_size:
+                sent.append(messages.paged_results(page_size, cookie))
+            done = yield from self._search_once(request, sent, on_reference)
             try:
                 cookie = messages.paged_cookie(done) if page_size else b""
             except ber.BerError as error:
