@@ -20,7 +20,7 @@ from typing import Self
 
 import psycopg
 
-PASSWORD = "secret"  # noqa: S105 (of a server that lives for one test run)
+PASSWORD = "secret"
 MISSING = "Postgres is not installed: apt-get install postgresql"
 _START_SECONDS = 60.0
 

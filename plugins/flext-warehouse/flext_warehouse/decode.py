@@ -14,6 +14,7 @@ digit is lost to a float. Records that do not decode go one by one through
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 CHUNK_RECORDS = 1000
+# msgspec allows no such names for fields of a struct.
+_UNNAMEABLE = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')
 INSTANT = pa.timestamp("us", tz="UTC")
 
 _NULL = msgspec.Raw(b"null")
@@ -98,16 +101,40 @@ class RecordDecoder:
         self._refuse_nul = refuse_nul
         self._replace_invalid = replace_invalid
         fields = [f"c{i}" for i in range(len(self.columns))]
+        described = [
+            _field(f, c.type) for f, c in zip(fields, self.columns, strict=True)
+        ]
         self._struct = msgspec.defstruct(
             "Record",
-            [_field(f, c.type) for f, c in zip(fields, self.columns, strict=True)],
-            rename={f: c.source for f, c in zip(fields, self.columns, strict=True)},
+            described,
+            rename={
+                name: column.source
+                if not _UNNAMEABLE.search(column.source)
+                else _stand_in(name, self.columns)
+                for name, column in zip(fields, self.columns, strict=True)
+            },
             gc=False,
         )
-        self._decode = msgspec.json.Decoder(self._struct).decode
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(self._struct).decode
+        self._odd = [
+            (name, column.source, msgspec.json.Decoder(kind).decode)
+            for (name, kind, _), column in zip(described, self.columns, strict=True)
+            if _UNNAMEABLE.search(column.source)
+        ]
+        if self._odd:
+            self._decode = self._decode_odd_names
         self._getters = [attrgetter(f) for f in fields]
         self._builders = [_builder(c.type) for c in self.columns]
         self._names = [c.name for c in self.columns]
+
+    def _decode_odd_names(self, raw: bytes) -> Any:  # noqa: ANN401 - the made struct
+        """Decode a record some of whose names no struct can have."""
+        row = msgspec.json.decode(raw, type=self._struct)
+        given = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        for name, source, decode in self._odd:
+            if source in given:
+                setattr(row, name, decode(given[source]))
+        return row
 
     def decode(self, raw: Sequence[bytes]) -> Decoded:
         """Decode up to `CHUNK_RECORDS` records."""
@@ -221,6 +248,14 @@ class RecordDecoder:
         return Decoded(
             batch.take(pa.array(kept, type=pa.int64())), kept, sorted(rejected.items())
         )
+
+
+def _stand_in(name: str, columns: list[Column]) -> str:
+    """Give a name that no property has, for a field that is filled by hand."""
+    taken = {column.source for column in columns}
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _field(name: str, column: ColumnType) -> tuple[str, Any, Any]:
