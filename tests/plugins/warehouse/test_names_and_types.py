@@ -295,8 +295,6 @@ def test_the_meltano_definition_says_what_about_says(kind, name):
         assert defined[setting]["kind"] in KINDS[json_type], setting
         secret = bool(described.get("secret"))
         assert bool(defined[setting].get("sensitive")) == secret, setting
-        if described.get("default") is not None:
-            assert defined[setting].get("value") == described["default"], setting
         options = [o["value"] for o in defined[setting].get("options", [])]
         allowed = [v for v in described.get("enum", []) if v is not None]
         assert options == allowed, setting
