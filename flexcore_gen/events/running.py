@@ -17,6 +17,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from flexcore_gen.events import processes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -92,7 +94,7 @@ class RunRegistry:
         self._path(run.run_id).unlink(missing_ok=True)
 
     def scan(self) -> tuple[list[RunningRun], list[RunningRun]]:
-        """Return the runs that live and the runs that died without a word."""
+        """Return the other runs that live, and those that died without a word."""
         if not self._directory.is_dir():
             return [], []
         with self._mutex():
@@ -101,6 +103,8 @@ class RunRegistry:
     def _scan(self) -> tuple[list[RunningRun], list[RunningRun]]:
         living: list[RunningRun] = []
         dead: list[RunningRun] = []
+        pid = os.getpid()
+        own = (pid, processes.start_ticks(pid), processes.boot_id())
         for path in sorted(self._directory.glob("*.json")):
             with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
                 with path.open("rb") as file:
@@ -108,6 +112,8 @@ class RunRegistry:
                     run = RunningRun(**json.load(file))
                 if not is_alive and not path.exists():
                     continue  # It ended properly while we looked.
+                if own == (run.pid, run.process_started, run.boot_id):
+                    continue
                 (living if is_alive else dead).append(run)
         return living, dead
 

@@ -7,11 +7,12 @@ each block. SIGHUP (a closed terminal) it never handles.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flexcore_gen.events import processes
 
@@ -31,6 +32,7 @@ class Termination:
         self._deferrals = 0
         self._pending: int | None = None
         self._timer: threading.Timer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def arm(self) -> None:
         """Handle the signals that nobody handles."""
@@ -39,6 +41,26 @@ class Termination:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._handle)
+        self._stay_armed()
+
+    def _stay_armed(self) -> None:
+        # When Meltano takes its handler off after a tap and a target, asyncio leaves
+        # the default behind: until the block is recorded, SIGTERM would kill.
+        try:
+            loop: Any = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if loop is self._loop:
+            return
+        self._loop = loop
+        usual = loop.remove_signal_handler
+
+        def remove_signal_handler(number: int) -> bool:
+            removed: bool = usual(number)
+            self.arm()
+            return removed
+
+        loop.remove_signal_handler = remove_signal_handler
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:

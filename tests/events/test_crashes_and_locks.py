@@ -65,7 +65,10 @@ def test_another_pipeline_closes_the_lost_run_and_leaves_the_rerun_possible(proj
     assert result.returncode == 0, result.stderr
 
 
-def test_configuration_left_by_a_killed_run_is_swept_and_was_never_readable(project):
+@pytest.mark.parametrize("next_run", ["load-people", "orders"])
+def test_configuration_left_by_a_killed_run_is_swept_and_was_never_readable(
+    project, next_run
+):
     process, plugin = project.start_and_hang(
         "run", "load-people", FAKE_TAP_PASSWORD=CANARY
     )
@@ -74,7 +77,7 @@ def test_configuration_left_by_a_killed_run_is_swept_and_was_never_readable(proj
     assert any(CANARY in path.read_text() for path in left)
     assert {stat.S_IMODE(path.stat().st_mode) for path in left} == {0o600}
 
-    project.run("run", "orders")
+    project.run("run", next_run)
 
     assert list((project.root / ".meltano/run").rglob("*.config.json")) == []
     assert not is_running(plugin)
@@ -148,6 +151,17 @@ def test_many_starts_at_once_let_exactly_one_run(project):
 
     assert {project.finish(each).returncode for each in others} == {75}
     assert holder.poll() is None
+
+
+def test_after_kill_9_a_retry_with_the_same_run_id_is_accepted_at_once(project):
+    command = ("run", "--run-id", "3f2c8a0e-7f0e-4c55-9d05-0a6c1c5f7d11", "load-people")
+    process, _ = project.start_and_hang(*command)
+    kill(project, process)
+
+    result = project.run(*command)
+
+    assert result.returncode == 0, result.stderr
+    assert [run["status"] for run in project.runs()] == ["success", "lost"]
 
 
 def test_the_same_run_id_twice_is_two_runs_of_one_correlation(project):
