@@ -369,13 +369,28 @@ class _EcosystemReader:
         return found
 
     def _check_warehouse(self, ecosystem: Ecosystem, entries: dict[str, Value]) -> None:
+        base = ecosystem.warehouse
+        found = [base, *(e.warehouse for e in ecosystem.environments if e.warehouse)]
+        for warehouse in found[1:]:
+            if (warehouse.system == "oracle") != (base.system == "oracle"):
+                self.reader.error(
+                    warehouse.mark,
+                    f"the warehouse is {base.system} in {self.sources.main_file} and "
+                    f"{warehouse.system} here, and Oracle is reached by other plugins",
+                    "use oracle in every environment or in none",
+                    "warehouse.system",
+                )
+            if warehouse.model_schema != base.model_schema:
+                self.reader.error(
+                    warehouse.mark,
+                    f'the models are in schema "{base.model_schema}" in '
+                    f'{self.sources.main_file} and in "{warehouse.model_schema}" here',
+                    "give the schema in ecosystem.yaml; it holds for every environment",
+                    "warehouse.schema",
+                )
         engines = [name for name in PARALLEL_OUTPUTS if name in ecosystem.outputs]
-        if not engines or "outputs" not in entries:
-            return
-        for environment in (None, *ecosystem.environments):
-            place = ecosystem if environment is None else environment
-            warehouse = place.warehouse
-            if warehouse and warehouse.system == "duckdb":
+        for warehouse in found if engines else ():
+            if warehouse.system == "duckdb":
                 self.reader.error(
                     entries["outputs"].mark,
                     f"{' and '.join(engines)} run steps side by side, and DuckDB "

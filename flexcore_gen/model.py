@@ -45,6 +45,7 @@ class Warehouse:
     settings: Mapping[str, Plain]
     mark: Mark
     model_schema: str = "analytics"
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

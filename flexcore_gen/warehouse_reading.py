@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flexcore_gen.loading import Value
 from flexcore_gen.model import Warehouse
 from flexcore_gen.reading import REFERENCE, SECRET_STORE
 from flexcore_gen.shapes import WAREHOUSE
@@ -11,7 +12,7 @@ from flexcore_gen.sources import merge
 
 if TYPE_CHECKING:
     from flexcore_gen.errors import Mark
-    from flexcore_gen.loading import Plain, Value
+    from flexcore_gen.loading import Plain
     from flexcore_gen.reading import Reader
 
 DEFAULT_PATH = "data/warehouse.duckdb"
@@ -22,6 +23,7 @@ _NEEDED = {
 }
 _OPTIONAL = {"duckdb": (), "postgres": ("port",), "oracle": ("port",)}
 _MAX_PORT = 65_535
+_PASSWORD = "WAREHOUSE_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 def read_warehouse(value: Value | None, mark: Mark, reader: Reader) -> Warehouse:
@@ -36,6 +38,7 @@ def read_warehouse(value: Value | None, mark: Mark, reader: Reader) -> Warehouse
         system = chosen or system
     allowed = (*_NEEDED[system], *_OPTIONAL[system])
     settings: dict[str, Plain] = {}
+    secrets: dict[str, str] = {}
     for key, item in entries.items():
         if key in {"system", "schema"}:
             continue
@@ -48,8 +51,21 @@ def read_warehouse(value: Value | None, mark: Mark, reader: Reader) -> Warehouse
             )
             continue
         settings[key] = _setting(key, item, reader)
+        if key == "password" and SECRET_STORE.match(item.text):
+            secrets[_PASSWORD] = item.text
+            settings[key] = f"${{{_PASSWORD}}}"
     if system == "duckdb":
         settings.setdefault("path", DEFAULT_PATH)
+    _check_complete(system, settings, value, reader)
+    schema = None
+    if "schema" in entries:
+        schema = reader.identifier(entries["schema"], "warehouse.schema")
+    return Warehouse(system, settings, value.mark, schema or "analytics", secrets)
+
+
+def _check_complete(
+    system: str, settings: dict[str, Plain], value: Value, reader: Reader
+) -> None:
     for key in _NEEDED[system]:
         if key not in settings:
             reader.error(
@@ -58,17 +74,12 @@ def read_warehouse(value: Value | None, mark: Mark, reader: Reader) -> Warehouse
                 f"add `{key}:`" + (" as ${NAME}" if key == "password" else ""),
                 "warehouse",
             )
-    schema = None
-    if "schema" in entries:
-        schema = reader.identifier(entries["schema"], "warehouse.schema")
-    return Warehouse(system, settings, value.mark, schema or "analytics")
 
 
 def _setting(key: str, item: Value, reader: Reader) -> Plain:
     path = f"warehouse.{key}"
     if key == "password":
-        text = reader.secret(key, item, path)
-        return "${WAREHOUSE_PASSWORD}" if text and SECRET_STORE.match(text) else text
+        return reader.secret(key, item, path)
     if key == "port" and not REFERENCE.fullmatch(item.text):
         return reader.integer(item, path, 1, _MAX_PORT)
     reader.check_no_secret(key, item, path)
@@ -85,4 +96,8 @@ def merged_warehouse(base: Value | None, overlay: Value) -> Value:
         now, before = overlay.data.get("system"), base.data.get("system")
         if not (now and before and now.data != before.data):
             return merge(base, overlay)
+        if "schema" in base.data:
+            # Another system's place, but the same schema for the models.
+            kept = Value({"schema": base.data["schema"]}, base.mark)
+            return merge(kept, overlay)
     return overlay

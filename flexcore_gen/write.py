@@ -50,11 +50,15 @@ def apply(changes: Iterable[Change], root: Path, manifest: Manifest) -> Manifest
     with _lock(root):
         if any(change.kind in {CREATE, UPDATE, REMOVE} for change in changes):
             write_file(root, MANIFEST, _underway(changes, manifest, final).dump())
+        folders = set()
         for change in changes:
             if change.kind in {CREATE, UPDATE} and change.file is not None:
-                write_file(root, change.path, change.file.content)
+                write_file(root, change.path, change.file.content, sync_folder=False)
+                folders.add(change.path.rpartition("/")[0])
             elif change.kind == REMOVE:
                 _remove(root, change.path)
+        for folder in sorted(folders):
+            _sync(root, folder)
         if final != manifest:
             write_file(root, MANIFEST, final.dump())
     return final
@@ -85,8 +89,17 @@ def _underway(changes: Iterable[Change], before: Manifest, final: Manifest) -> M
     return Manifest(files)
 
 
-def write_file(root: Path, path: str, content: bytes) -> None:
+def write_file(
+    root: Path, path: str, content: bytes, *, sync_folder: bool = True
+) -> None:
     """Replaces one file in one step.
+
+    Args:
+        root: The project.
+        path: The file, relative to the project.
+        content: What it holds then.
+        sync_folder: Whether the new name survives a power cut when this returns;
+            who writes many files syncs each folder once.
 
     Raises:
         FlexCoreError: The path leaves the project, leads through a link, or
@@ -113,7 +126,8 @@ def write_file(root: Path, path: str, content: bytes) -> None:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary, dir_fd=folder)
                 raise
-            os.fsync(folder)
+            if sync_folder:
+                os.fsync(folder)
     except OSError as error:
         raise _not_written(path, error) from error
 
@@ -138,6 +152,14 @@ def link_folder(root: Path, path: str, target: str) -> bool:
     except OSError as error:
         raise _not_written(path, error) from error
     return True
+
+
+def _sync(root: Path, path: str) -> None:
+    try:
+        with _folder(root, path.split("/") if path else [], create=False) as folder:
+            os.fsync(folder)
+    except OSError as error:
+        raise _not_written(path or ".", error) from error
 
 
 def _remove(root: Path, path: str) -> None:

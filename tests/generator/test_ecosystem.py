@@ -302,6 +302,15 @@ def test_a_mistake_in_a_pipeline_is_found_where_it_stands(
             'an environment cannot change "connection"',
         ),
         ("warehouse: {password: x}\n", "1:13", "a duckdb warehouse has no"),
+        (
+            (
+                "warehouse: {system: oracle, host: h, service_name: s, username: u, "
+                'password: "${P}"}\n'
+            ),
+            "1:12",
+            "Oracle is reached by other plugins",
+        ),
+        ("warehouse: {schema: other}\n", "1:12", 'in schema "analytics" in'),
     ],
 )
 def test_a_mistake_in_an_overlay_is_found_where_it_stands(

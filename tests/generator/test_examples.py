@@ -136,4 +136,6 @@ def test_a_second_generate_of_an_example_changes_nothing(generated, name):
 @pytest.mark.golden
 def test_the_repositorys_own_ecosystem_is_as_rendered(repository):
     kinds = {change.path: change.kind for change in compare_project(repository).changes}
-    assert set(kinds.values()) <= {"same", "keep"}, kinds
+    assert set(kinds.values()) <= {"same", "keep"}, (
+        f"run flexcore-gen generate: {kinds}"
+    )
