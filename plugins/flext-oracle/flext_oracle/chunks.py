@@ -112,18 +112,33 @@ def from_extents(extents: Iterable[tuple[str, str]], digits: int) -> list[Window
 
 @dataclass(frozen=True)
 class Share:
-    """Part `index` of `count` (from 1) of one table, for one process of several."""
+    """Part `index` of `count` (from 1) of every stream, for one process of several.
+
+    Attributes:
+        index: From 1.
+        count: How many parts there are.
+        column: Column by whose hash rows are shared out; empty: by what there is.
+    """
 
     index: int
     count: int
+    column: str = ""
 
     def takes(self, window: Window) -> bool:
         """Whether this process reads the window; exactly one of `count` does."""
         return window.order % self.count == self.index - 1
 
+    @property
+    def bucket(self) -> int:
+        """The part's number from 0, as ORA_HASH counts."""
+        return self.index - 1
+
 
 def share_of(setting: object) -> Share | None:
-    """The share that the setting `partition` names: ``i/n`` or {index, count}.
+    """The share that the setting `partition` names.
+
+    Args:
+        setting: ``i/n`` with i from 1, or {index, count, column} with index from 0.
 
     Raises:
         OracleError: It names none.
@@ -132,7 +147,8 @@ def share_of(setting: object) -> Share | None:
         return None
     try:
         if isinstance(setting, dict):
-            share = Share(int(setting["index"]), int(setting["count"]))
+            column = str(setting.get("column") or "")
+            share = Share(int(setting["index"]) + 1, int(setting["count"]), column)
         else:
             index, _, count = str(setting).partition("/")
             share = Share(int(index), int(count))
@@ -140,6 +156,8 @@ def share_of(setting: object) -> Share | None:
         share = Share(0, 0)
     if not 1 <= share.index <= share.count:
         raise OracleError(
-            f"partition is {setting!r}", "settings", "write it as i/n, e.g. 2/4"
+            f"partition is {setting!r}",
+            "settings",
+            "write it as i/n, e.g. 2/4, or as {index: 1, count: 4}: index is from 0",
         )
     return share

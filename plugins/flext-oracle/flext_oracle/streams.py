@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
-    from flext_oracle.chunks import Window
+    from flext_oracle.chunks import Share, Window
     from flext_oracle.discovery import FoundTable
     from flext_oracle.queries import Query
     from flext_oracle.tap import TapOracle
@@ -63,6 +63,39 @@ class OracleStream(FlextStream):
         listed = [(sql.property_name(c.name), c.name, c.kind) for c in self.wanted]
         size = int(self.config.get("fetch_size") or DEFAULT_FETCH_SIZE)
         return Reader(self.oracle.connections, listed, size, read_only=read_only)
+
+    # Shares of several processes
+
+    @functools.cached_property
+    def share(self) -> Share | None:
+        """The part of the stream that this process reads; None: all of it."""
+        return chunks.share_of(self.config.get("partition"))
+
+    def share_conditions(self) -> tuple[list[str], dict[str, Any]]:
+        """Condition and bind that hold for this process's rows, by hash.
+
+        Raises:
+            OracleError: There is nothing to hash.
+        """
+        if self.share is None:
+            return [], {}
+        names = {sql.property_name(c.name): c.name for c in self.columns}
+        wanted = self.share.column
+        keys = [wanted] if wanted else list(self.primary_keys or ())
+        columns = [names.get(key) or names.get(sql.property_name(key)) for key in keys]
+        parts = [f"t.{sql.quoted(column)}" for column in columns if column]
+        expression = " || '|' || ".join(parts) or self.row_identity
+        if len(parts) < len(columns) or not expression:
+            raise OracleError(
+                f"nothing to share its rows out by: no key, no {wanted or 'ROWID'}",
+                f"stream {self.name!r}",
+                "set partition.column or key_properties, or leave the stream out",
+            )
+        condition = sql.hash_share(expression, self.share.count)
+        return [condition], {"bucket": self.share.bucket}
+
+    row_identity = ""
+    """SQL for what tells rows apart that have no key; empty: nothing does."""
 
     # Bookmarks: typed here, text in the state
 
@@ -130,6 +163,7 @@ class OracleStream(FlextStream):
         column = self.key_column
         key = "ORA_ROWSCN" if column is ROWSCN else f"t.{column.sql}"
         comparison = f"{key} >= {bookmarks.placeholder(column.kind)}"
+        shares, buckets = self.share_conditions()
 
         def request(start: Any) -> Request:  # noqa: ANN401 - as bookmark
             given = {} if start is None and not bound else {"bookmark": start}
@@ -138,10 +172,10 @@ class OracleStream(FlextStream):
                     self.wanted,
                     source,
                     scn=scn,
-                    where=[] if start is None or bound else [comparison],
+                    where=[*shares, *([] if start is None or bound else [comparison])],
                     order_by=[key],
                 ),
-                {**binds, **given},
+                {**binds, **given, **buckets},
                 {"bookmark": bookmarks.bind_type(column.kind)} if given else {},
             )
 
@@ -169,6 +203,7 @@ class TableStream(OracleStream):
         if tap.config.get("use_ora_rowscn") and found.kind == "TABLE":
             self.columns.append(ROWSCN)
             schema["properties"]["ora_rowscn"] = {"type": ["null", "integer"]}
+        self.row_identity = "t.ROWID" if found.has_rowids else ""
         self._done: set[str] = set()  # windows handed on by this process
         super().__init__(tap, schema=schema, name=name)
         self.primary_keys = [sql.property_name(key) for key in found.keys]
@@ -214,9 +249,11 @@ class TableStream(OracleStream):
         config, snapshot = self.config, self.oracle.snapshot
         asked = (
             int(config.get("parallel_jobs") or 1) > 1
-            or config.get("partition")
+            or self.share is not None
             or snapshot.mode == "scn"
         )
+        if self.share is not None and self.share.column:
+            return False
         return bool(asked) and self.found.has_rowids and not snapshot.is_read_only
 
     def _set_version(self) -> None:
@@ -240,8 +277,6 @@ class TableStream(OracleStream):
     def _full_table(self) -> Iterator[Record]:
         if self._is_chunked:
             yield from self._chunked()
-        elif chunks.share_of(self.config.get("partition")):
-            yield from self._hashed()
         else:
             yield from self._whole()
         self._progress.end()
@@ -249,9 +284,12 @@ class TableStream(OracleStream):
     def _whole(self) -> Iterator[Record]:
         snapshot = self.oracle.snapshot
         scn = snapshot.scn()
+        shares, buckets = self.share_conditions()
         while True:
             reader = self.reader(read_only=snapshot.is_read_only)
-            request = Request(sql.select(self.wanted, str(self.table), scn=scn))
+            request = Request(
+                sql.select(self.wanted, str(self.table), scn=scn, where=shares), buckets
+            )
             try:
                 for records in reader.patiently(request, f"stream {self.name!r}"):
                     yield from records
@@ -260,28 +298,6 @@ class TableStream(OracleStream):
                 scn = None
             else:
                 return
-
-    def _hashed(self) -> Iterator[Record]:
-        """This process's share of a source without ROWIDs, by hash of its key."""
-        share = chunks.share_of(self.config.get("partition"))
-        if share is None or not self.found.keys:
-            raise OracleError(
-                f"{self.table} has neither ROWIDs nor a key to part it by",
-                f"stream {self.name!r}",
-                "leave it out of partitioned syncs (exclude_tables)",
-            )
-        key = " || '|' || ".join(f"t.{sql.quoted(k)}" for k in self.found.keys)
-        request = Request(
-            sql.select(
-                self.wanted,
-                str(self.table),
-                scn=self.oracle.snapshot.scn(),
-                where=[sql.hash_share(key, share.count)],
-            ),
-            {"bucket": share.index - 1},
-        )
-        for records in self.reader().patiently(request, f"stream {self.name!r}"):
-            yield from records
 
     def _chunked(self) -> Iterator[Record]:
         progress = self._progress
@@ -358,7 +374,7 @@ class TableStream(OracleStream):
         found = chunks.from_extents(self._extents(), self._digits)
         if not found:
             found = chunks.from_prefixes(self._prefixes(scn))
-        share = chunks.share_of(self.config.get("partition"))
+        share = self.share
         return [w for w in found if share is None or share.takes(w)]
 
     def _extents(self) -> list[tuple[str, str]]:
@@ -414,6 +430,9 @@ class QueryStream(OracleStream):
 
     def _all(self, source: str, binds: dict[str, Any]) -> Iterator[Record]:
         reader = self.reader(read_only=self.oracle.snapshot.mode != "none")
-        request = Request(sql.select(self.wanted, source), binds)
+        shares, buckets = self.share_conditions()
+        request = Request(
+            sql.select(self.wanted, source, where=shares), {**binds, **buckets}
+        )
         for records in reader.patiently(request, f"stream {self.name!r}"):
             yield from records

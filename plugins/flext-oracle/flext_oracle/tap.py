@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -163,7 +164,10 @@ class TapOracle(FlextTap):
         th.Property(
             "partition",
             th.CustomType({"type": ["string", "object"]}),
-            description="i/n: read the i-th of n shares of every table, e.g. 2/4.",
+            description=(
+                "i/n: read the i-th of n shares of every stream, e.g. 2/4; or {index,"
+                " count, column} with index from 0, shared out by the column's hash."
+            ),
         ),
         th.Property(
             "chunk_blocks",
@@ -286,7 +290,22 @@ class TapOracle(FlextTap):
             return found
         wanted = self.wanted_streams()
         found = [from_cache(entry) for entry in self.cached_discovery(compute)]
+        self._refuse_unknown((wanted.names or frozenset()) - query_names, found)
         return [t for t in found if wanted.matches(self.stream_name(t.table))]
+
+    def _refuse_unknown(self, names: frozenset[str], found: list[FoundTable]) -> None:
+        """A selected stream that nothing is called: selecting nothing is no success."""
+        there = [self.stream_name(entry.table) for entry in found]
+        for name in sorted(names):
+            if name not in there:
+                near = [n for n in there if n.lower() == name.lower()]
+                near = near or difflib.get_close_matches(name, there, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else "see --discover"
+                raise OracleError(
+                    f"no table or view makes a stream {name!r}",
+                    "the selection (MELTANO_EXTRACT__SELECT)",
+                    f"{hint} Or let a DBA GRANT SELECT on it",
+                )
 
     def _exact_tables(self, query_names: frozenset[str]) -> list[Table] | None:
         """The tables that this run names, or None when it names none exactly."""

@@ -223,7 +223,7 @@ def test_a_snapshot_reads_every_chunk_as_of_one_scn(orders, tap):
 @pytest.mark.parametrize("has_extents", [True, False])
 def test_shares_of_several_processes_are_the_whole_table(orders, tap, has_extents):
     seen = []
-    for share in ("1/3", "2/3", {"index": 3, "count": 3}):
+    for share in ("1/3", "2/3", {"index": 2, "count": 3}):
         if not has_extents:
             orders.fault(match="DBA_EXTENTS", code=942)
         run = tap(partition=share, snapshot_scn=4711, chunk_blocks=1)
@@ -232,11 +232,32 @@ def test_shares_of_several_processes_are_the_whole_table(orders, tap, has_extent
     assert sorted(chain.from_iterable(seen)) == list(range(2000))
 
 
-def test_a_view_is_shared_out_by_the_hash_of_its_key(small, tap):
+def test_a_view_without_key_is_no_source_for_shares(small, tap):
     small.execute("create view v as select id, name from small")
     run = tap(tables_filter=["v"], partition="1/2")
-    assert run.code == 1  # a view has no key
-    assert "neither ROWIDs nor a key" in run.error[0]
+    assert run.code == 1
+    assert "nothing to share its rows out by" in run.error[0]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tables_filter": ["v"]},
+        {"tables_filter": ["small"]},
+        {"tables_filter": ["small"], "replication_key": "id"},
+        {"query": "select id, name from small"},
+        {"query": "select id, updated_at from small where updated_at > ?"},
+    ],
+    ids=["view", "table", "incremental", "query", "query with bookmark"],
+)
+def test_shares_by_a_column_s_hash_are_the_whole_of_any_stream(small, tap, more):
+    small.execute("create view v as select id, name from small")
+    shares = [
+        ids(tap(partition={"index": n, "count": 3, "column": "ID"}, **more))
+        for n in range(3)
+    ]
+    assert sorted(chain.from_iterable(shares)) == list(range(10))
+    assert max(map(len, shares)) < 10
 
 
 def test_a_killed_full_table_goes_on_at_its_last_finished_chunk(many_orders, tap):
@@ -355,6 +376,14 @@ def test_a_selected_table_that_is_gone_is_an_error_not_a_success(small, tap):
     assert "ORA-00942" in run.error[0]
     assert "SMALL" in run.error[0]
     assert not run.output
+
+
+def test_a_selected_stream_that_nothing_is_called_is_an_error(small, tap):
+    name = stream(small, "small").upper()
+    env = {**os.environ, "MELTANO_EXTRACT__SELECT": json.dumps([f"{name}.*"])}
+    run = tap("--discover", env=env)
+    assert run.code == 1
+    assert f"did you mean {stream(small, 'small')!r}?" in run.error[2]
 
 
 def test_a_deselected_column_is_not_even_read(small, tap):
