@@ -78,11 +78,15 @@ class FoundTable:
         """Whether ROWID ranges part it."""
         return self.kind != "VIEW" and not self.is_index_organised
 
-    def schema(self) -> dict[str, Any]:
-        """The JSON Schema of a record; unsupported columns say so."""
+    def schema(self, *, null_doubles: bool = False) -> dict[str, Any]:
+        """The JSON Schema of a record; unsupported columns say so.
+
+        Args:
+            null_doubles: Whether NaN and the infinities come as null.
+        """
         properties = {}
         for column in self.columns:
-            prop = column.kind.json_schema()
+            prop = column.kind.json_schema(null_doubles=null_doubles)
             if column.name in self.keys:
                 prop["type"] = [t for t in prop["type"] if t != "null"]
             comment = self.comments.get(column.name, "")

@@ -54,6 +54,7 @@ class Reader:
         columns: Property, result column and type, in the order of the SELECT list.
         arraysize: Rows per round trip.
         read_only: Begin a read-only transaction first.
+        null_doubles: Whether NaN and the infinities become null.
     """
 
     def __init__(
@@ -63,11 +64,14 @@ class Reader:
         arraysize: int,
         *,
         read_only: bool = False,
+        null_doubles: bool = False,
     ) -> None:
         self.connections = connections
         self.arraysize = arraysize
         self.read_only = read_only
-        self._convert = compile_reader([(p, kind) for p, _, kind in columns])
+        self._convert = compile_reader(
+            [(p, kind) for p, _, kind in columns], null_doubles=null_doubles
+        )
         self._numbers = number_handler([(name, kind) for _, name, kind in columns])
 
     def once(self, request: Request) -> Iterator[Records]:

@@ -37,6 +37,11 @@ def double(value: float) -> float | str:
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124  NaN differs from itself
 
 
+def finite(value: float) -> float | None:
+    """A double; NaN and the infinities as null."""
+    return value if math.isfinite(value) else None
+
+
 def encoded(value: bytes) -> str:
     """Bytes as base64 text."""
     return base64.b64encode(value).decode("ascii")
@@ -82,12 +87,13 @@ CONVERSIONS: dict[str, str] = {
 
 
 def compile_reader(
-    columns: Sequence[tuple[str, ColumnType]],
+    columns: Sequence[tuple[str, ColumnType]], *, null_doubles: bool = False
 ) -> Callable[[list[Row]], list[dict[str, Any]]]:
     """A function from rows to records.
 
     Args:
         columns: Property name and type, in the order of the row.
+        null_doubles: Whether NaN and the infinities become null instead of text.
 
     Returns:
         Takes what ``fetchmany`` gave, returns as many dicts whose values JSON can
@@ -107,7 +113,7 @@ def compile_reader(
     known = {
         "utc": dt.UTC,
         "nanosecond_text": nanosecond_text,
-        "double": double,
+        "double": finite if null_doubles else double,
         "encoded": encoded,
         "duration": duration,
         "months": months,

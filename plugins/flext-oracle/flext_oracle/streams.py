@@ -62,7 +62,13 @@ class OracleStream(FlextStream):
         """A reader of this stream's columns."""
         listed = [(sql.property_name(c.name), c.name, c.kind) for c in self.wanted]
         size = int(self.config.get("fetch_size") or DEFAULT_FETCH_SIZE)
-        return Reader(self.oracle.connections, listed, size, read_only=read_only)
+        return Reader(
+            self.oracle.connections,
+            listed,
+            size,
+            read_only=read_only,
+            null_doubles=self.oracle.null_doubles,
+        )
 
     # Shares of several processes
 
@@ -199,7 +205,7 @@ class TableStream(OracleStream):
         self.found = found
         self.table = found.table
         self.columns = list(found.columns)
-        schema = found.schema()
+        schema = found.schema(null_doubles=tap.null_doubles)
         if tap.config.get("use_ora_rowscn") and found.kind == "TABLE":
             self.columns.append(ROWSCN)
             schema["properties"]["ora_rowscn"] = {"type": ["null", "integer"]}
@@ -411,7 +417,10 @@ class QueryStream(OracleStream):
         schema = {
             "type": "object",
             "properties": {
-                sql.property_name(c.name): c.kind.json_schema() for c in columns
+                sql.property_name(c.name): c.kind.json_schema(
+                    null_doubles=tap.null_doubles
+                )
+                for c in columns
             },
         }
         super().__init__(tap, schema=schema, name=query.name)

@@ -177,6 +177,17 @@ class TapOracle(FlextTap):
             description="Blocks of one chunk of a table.",
         ),
         th.Property(
+            "special_doubles",
+            th.StringType,
+            default="text",
+            allowed_values=["text", "null"],
+            description=(
+                "NaN and the infinities of BINARY_DOUBLE, which JSON has no numbers"
+                " for: text keeps them (NaN, Infinity), null loses them but makes the"
+                " property a plain number."
+            ),
+        ),
+        th.Property(
             "fetch_size",
             th.IntegerType,
             default=1000,
@@ -231,6 +242,11 @@ class TapOracle(FlextTap):
                 return list(c.execute(statement, dict(binds or {})).fetchall())
 
         return self.connections.retrying(run, "ask")
+
+    @property
+    def null_doubles(self) -> bool:
+        """Whether NaN and the infinities become null."""
+        return self.config.get("special_doubles") == "null"
 
     # Discovery
 

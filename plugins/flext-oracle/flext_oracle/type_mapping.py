@@ -134,9 +134,15 @@ class ColumnType:
             return f"NUMBER(*,{self.scale})"
         return self.name
 
-    def json_schema(self) -> dict[str, Any]:
-        """The property's schema, nullable, with the Oracle type beside it."""
+    def json_schema(self, *, null_doubles: bool = False) -> dict[str, Any]:
+        """The property's schema, nullable, with the Oracle type beside it.
+
+        Args:
+            null_doubles: Whether NaN and the infinities come as null: a number then.
+        """
         schema = self._plain_schema()
+        if null_doubles and self.name in DOUBLE_TYPES:
+            schema = dict(NUMBER)
         schema["x-sql-datatype"] = self.declaration
         return schema
 

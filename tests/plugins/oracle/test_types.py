@@ -185,6 +185,16 @@ def test_edge_values_leave_the_tap_exactly(tap):
 
 
 @pytest.mark.usefixtures("filled")
+def test_special_doubles_are_null_when_numbers_are_wanted(tap):
+    run = tap(tables_filter=["EDGES"], special_doubles="null")
+    name = f"c{KINDS.index('BINARY_DOUBLE')}"
+    schema = run.messages[0]["schema"]["properties"][name]
+    assert schema["type"] == ["null", "number"]
+    doubles = [r[name] for r in run.records if r[name] is not None]
+    assert doubles == [1.7976931348623157e308, 5e-324, -0.1]
+
+
+@pytest.mark.usefixtures("filled")
 def test_the_session_s_time_zone_changes_nothing(tap):
     here = by_id(tap(tables_filter=["EDGES"]))
     env = {**os.environ, "ORA_SDTZ": "-08:00", "TZ": "Asia/Tokyo"}
