@@ -78,8 +78,8 @@ class TargetLdif(FlextTarget):
                 "type": "string",
                 "title": "Output path",
                 "description": (
-                    "File, or directory (existing, ending in /, or together with"
-                    " file_naming_pattern) that gets a file per stream."
+                    "File, or directory that gets a file per stream: one that exists,"
+                    " ends in /, has no suffix, or comes with file_naming_pattern."
                 ),
             },
             "file_naming_pattern": {
@@ -242,11 +242,10 @@ class TargetLdif(FlextTarget):
     @property
     def _is_one_file(self) -> bool:
         path = str(self.config["output_path"])
-        return not (
-            path.endswith("/")
-            or self.config.get("file_naming_pattern")
-            or Path(path).is_dir()
-        )
+        if path.endswith("/") or self.config.get("file_naming_pattern"):
+            return False
+        known = Path(path).expanduser()
+        return known.is_file() or (bool(known.suffix) and not known.is_dir())
 
     def path_of(self, stream: str) -> Path:
         """Return the file of a stream."""
