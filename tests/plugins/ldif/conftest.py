@@ -13,7 +13,7 @@ class Output:
     """What a tap wrote."""
 
     def __init__(self, text):
-        self.messages = [json.loads(line) for line in text.splitlines()]
+        self.messages = [json.loads(line) for line in text.split("\n") if line]
 
     def of(self, kind):
         return [one for one in self.messages if one["type"] == kind]
@@ -65,7 +65,7 @@ class Loaded:
     """What a target said."""
 
     def __init__(self, text):
-        self.states = [json.loads(line) for line in text.splitlines()]
+        self.states = [json.loads(line) for line in text.split("\n") if line]
 
 
 @pytest.fixture
