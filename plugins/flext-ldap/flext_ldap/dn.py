@@ -15,10 +15,13 @@ Value: TypeAlias = str | bytes
 Rdn: TypeAlias = list[tuple[str, Value]]
 
 _SPECIAL = re.compile(r'[,+"\\<>;=\x00]')
+_UNSAFE = re.compile(r'[,+"\\<>;=\x00]|^[# ]| $')
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 _HEX_VALUE = re.compile(r"#((?:[0-9A-Fa-f]{2})+) *(?=[,;+]|$)")
 _SPACES = re.compile(" +")
+#: What makes a DN need the long way of `parse`.
+_ODD = re.compile(r'[\\"+;<>#]|[ =,] | [=,]|^ | $')
 #: Nearly every DN of a real tree: lower-case types, no escapes, no odd spaces.
 _PLAIN = re.compile(
     r"(?:[a-z][a-z0-9-]*=[!$-*\--:?-\[\]-~]+(?: [!#-*\--:?-\[\]-~]+)*(?:,(?=.)|$))+"
@@ -36,6 +39,8 @@ def escape(value: Value) -> str:
     """
     if isinstance(value, bytes):
         return "#" + value.hex()
+    if _UNSAFE.search(value) is None:
+        return value
     leading = value[:1] in ("#", " ")
     trailing = len(value) > 1 and value.endswith(" ")
     text = _SPECIAL.sub(lambda m: "\\00" if m[0] == "\0" else "\\" + m[0], value)
@@ -53,6 +58,10 @@ def parse(dn: str) -> list[Rdn]:
     Raises:
         DnError: Says what was wrong and where.
     """
+    if dn and _ODD.search(dn) is None:
+        pairs = [part.partition("=") for part in dn.split(",")]
+        if all(equals and _TYPE.fullmatch(kind) for kind, equals, _ in pairs):
+            return [[(kind, value)] for kind, _, value in pairs]
     rdns: list[Rdn] = []
     rdn: Rdn = []
     position, end = 0, len(dn)

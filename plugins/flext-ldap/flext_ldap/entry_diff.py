@@ -58,7 +58,7 @@ def attribute_changes(
         equality: How its values are compared.
         policy: What is done about old values.
     """
-    if policy in (Policy.IGNORE, Policy.KEEP):
+    if old == new or policy in (Policy.IGNORE, Policy.KEEP):
         return []
     old_by_key = {equality.key(value): value for value in old}
     new_by_key: dict[bytes, bytes] = {}

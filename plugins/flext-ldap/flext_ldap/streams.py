@@ -1,8 +1,8 @@
-"""The streams of the tap: entries, memberships and the server's schema.
+"""The streams of entries: planned before the first record, then read.
 
-A stream plans its read before the first record (see `read_plan`), then reads
-and turns entries into records. What happens to state and version is in
-`EntryStream`; how an entry becomes a record is in `entries`.
+A stream plans its read (see `read_plan`) before its first record, then turns
+entries into records. What happens to state and version is in `EntryStream`;
+how an entry becomes a record is in `entries`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flext_singer import FlextStream
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_LOG_BASED
 
-from flext_ldap import dn as names
-from flext_ldap import filters, ranges, results
-from flext_ldap.connection_settings import read_settings
-from flext_ldap.dirsync import DirSync
+from flext_ldap import filters, ranges
+from flext_ldap.directory_stream import DirectoryStream, explain, printable
 from flext_ldap.entries import (
     ENTRY_SCHEMA,
     ColumnShape,
@@ -27,157 +24,26 @@ from flext_ldap.entries import (
     history_request,
 )
 from flext_ldap.errors import DirectoryError
-from flext_ldap.read_plan import (
-    ENTRY_CSN,
-    MODIFY_TIMESTAMP,
-    NONE,
-    SYNCREPL,
-    EntryCsn,
-    ModifyTimestamp,
-    ReadPlan,
-    UsnChanged,
-    server_identity,
-)
-from flext_ldap.results import ConnectionLostError, LdapError
+from flext_ldap.read_plan import NONE, ReadPlan, UsnChanged, server_identity
+from flext_ldap.results import LdapError
 from flext_ldap.server_kind import ServerKind
 from flext_ldap.server_schema import read_schema
-from flext_ldap.session import Session
+from flext_ldap.strategies import id_filter, strategy_for
 from flext_ldap.stream_search import GROUPS
-from flext_ldap.syncrepl import Syncrepl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from flext_singer import FlextTap
 
-    from flext_ldap.connection import Entry
     from flext_ldap.entries import Shape
     from flext_ldap.messages import Attributes
     from flext_ldap.read_plan import Search, Strategy
+    from flext_ldap.session import Session
     from flext_ldap.stream_search import StreamSearch
     from flext_ldap.subschema import Subschema
 
 _IDS_PER_SEARCH = 200
-_MEMBER_ATTRIBUTES = {
-    "member": True,
-    "uniquemember": True,
-    "roleoccupant": True,
-    "memberuid": False,
-}
-
-_STRATEGIES: dict[str, type[Strategy]] = {
-    MODIFY_TIMESTAMP: ModifyTimestamp,
-    ENTRY_CSN: EntryCsn,
-    SYNCREPL: Syncrepl,
-}
-#: What the same wish means to a domain controller.
-_ACTIVE_DIRECTORY_STRATEGIES: dict[str, type[Strategy]] = {
-    MODIFY_TIMESTAMP: UsnChanged,
-    ENTRY_CSN: UsnChanged,
-    SYNCREPL: DirSync,
-}
-
-
-def strategy_for(incremental: str, kind: ServerKind) -> Strategy:
-    """Return how this kind of server is asked for changes."""
-    if kind is ServerKind.ACTIVE_DIRECTORY:
-        return _ACTIVE_DIRECTORY_STRATEGIES[incremental]()
-    return _STRATEGIES[incremental]()
-
-
-def id_filter(kind: ServerKind, uuid: str) -> bytes:
-    """Return the filter that finds one entry by its id."""
-    digits = uuid.replace("-", "")
-    if kind is ServerKind.ACTIVE_DIRECTORY:
-        raw = bytes.fromhex(digits)
-        little = raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:]
-        return filters.equality("objectGUID", little)
-    if kind is ServerKind.DS389:
-        parts = (digits[at : at + 8] for at in range(0, 32, 8))
-        return filters.equality("nsUniqueId", "-".join(parts))
-    if kind is ServerKind.OID:
-        return filters.equality("orclGUID", digits.upper())
-    return filters.equality("entryUUID", uuid)
-
-
-def explain(error: LdapError, session: Session, base: str) -> Exception:
-    """Return a failed search as an error with its remedy."""
-    said = results.describe(error.code, error.diagnostic)
-    if error.code == results.NO_SUCH_OBJECT:
-        return DirectoryError(
-            f"the base {base!r} does not exist, or may not be seen: {said}",
-            where=session.where,
-            fix="check base_dn (or the stream's base) and the rights of bind_dn",
-        )
-    if error.code == results.SIZE_LIMIT_EXCEEDED:
-        return DirectoryError(
-            f"a limit of the server ended the search before its end: {said}",
-            where=f"{session.where}, base {base!r}",
-            fix="lower page_size, or have the limits of bind_dn raised on the server",
-        )
-    return DirectoryError(
-        f"search refused: {said}",
-        where=f"{session.where}, base {base!r}",
-        fix="check filter and base, and the rights of bind_dn",
-    )
-
-
-class DirectoryStream(FlextStream):
-    """A stream that reads one search, again where a connection is lost."""
-
-    def __init__(
-        self,
-        tap: FlextTap,
-        name: str,
-        schema: dict[str, Any],
-        search: StreamSearch,
-    ) -> None:
-        super().__init__(tap, schema, name)
-        self._place = search
-        self._session: Session | None = None
-
-    def _open(self) -> Session:
-        if self._session is None:
-            self._session = Session(read_settings(self.config))
-        return self._session
-
-    def _close(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-    def _search(self, session: Session) -> Search:
-        return self._place.search(session.settings.base_dn, session.server.kind)
-
-    def _entries(
-        self, session: Session, search: Search, attributes: Iterable[str]
-    ) -> Iterator[Entry]:
-        """Yield a search's entries; a lost one begins again from its start.
-
-        A page's cookie dies with its connection, so entries already seen come
-        again: keyed targets take them as the same.
-        """
-        attempt = 0
-        while True:
-            try:
-                yield from session.search(
-                    search.base, search.scope, search.wire_filter, attributes
-                )
-            except (ConnectionLostError, LdapError) as error:
-                if isinstance(error, LdapError) and error.code not in results.TRANSIENT:
-                    raise explain(error, session, search.base) from error
-                if attempt >= session.settings.max_retries:
-                    raise DirectoryError(
-                        f"the search failed {attempt + 1} times: {error}",
-                        where=session.where,
-                        fix="see the server's log; raise max_retries or "
-                        "request_timeout_seconds if it is only slow",
-                    ) from error
-                self.logger.warning("%s; reading again from the start", error)
-                session.pause(attempt)
-                attempt += 1
-            else:
-                return
 
 
 class EntryStream(DirectoryStream):
@@ -316,24 +182,17 @@ class EntryStream(DirectoryStream):
                 self._check_same_controller(session, began_at)
                 entry: Attributes | None = wire_entry
                 try:
-                    if is_directory_of_pieces and ranges.has_ranges(wire_entry):
-                        entry = self._complete(session, dn, wire_entry)
+                    if is_directory_of_pieces:
+                        entry = self._whole(session, dn, wire_entry)
                     if entry is None:
                         continue  # deleted while we read
                     record = shape.record(dn, entry)
                 except (EntryError, ranges.RangeError) as error:
-                    self.reject(_printable(dn), str(error))
+                    self.reject(printable(dn), str(error))
                     continue
                 if accepts is None or accepts(record["entry_uuid"], entry):
                     yield record
         yield from self._changed(session, plan, shape, attributes)
-
-    def _complete(
-        self, session: Session, dn: str, entry: Attributes
-    ) -> Attributes | None:
-        # One connection carries one search, and ours is in the middle of one.
-        with session.sibling() as other:
-            return ranges.complete(other, dn, entry)
 
     def _changed(
         self,
@@ -353,15 +212,13 @@ class EntryStream(DirectoryStream):
                 search.base, search.scope, filters.all_of([search.wire_filter, by_id])
             )
             for dn, wire_entry in self._entries(session, narrowed, attributes):
-                entry: Attributes | None = wire_entry
                 try:
-                    if ranges.has_ranges(wire_entry):
-                        entry = self._complete(session, dn, wire_entry)
+                    entry = self._whole(session, dn, wire_entry)
                     if entry is None:
                         continue
                     record = shape.record(dn, entry)
                 except (EntryError, ranges.RangeError) as error:
-                    self.reject(_printable(dn), str(error))
+                    self.reject(printable(dn), str(error))
                     missing.pop(_uuid_in(session, wire_entry), None)
                     continue
                 missing.pop(record["entry_uuid"], None)
@@ -410,163 +267,3 @@ def _uuid_in(session: Session, entry: Attributes) -> str:
         if name.lower() == wanted and values:
             return entry_uuid(name, values[0])
     return ""
-
-
-def _printable(dn: str) -> str:
-    return dn.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-class MembershipStream(DirectoryStream):
-    """One record per group and member, read whole on every run.
-
-    Overlays change `member` without touching entryCSN or modifyTimestamp
-    (measured with refint and memberof on OpenLDAP 2.5), so no increment of a
-    group can be trusted to show its members.
-    """
-
-    primary_keys: ClassVar[list[str]] = ["group_entry_uuid", "attribute", "member_key"]
-    forced_replication_method = REPLICATION_FULL_TABLE
-    schema: ClassVar[dict[str, Any]] = {
-        "type": "object",
-        "properties": {
-            "group_entry_uuid": {"type": "string"},
-            "group_dn": {"type": "string"},
-            "group_dn_normalised": {"type": "string"},
-            "attribute": {"type": "string"},
-            "member_key": {"type": "string"},
-            "member": {"type": "string"},
-            "member_dn_normalised": {"type": ["string", "null"]},
-        },
-    }
-
-    def __init__(self, tap: FlextTap, name: str, search: StreamSearch) -> None:
-        super().__init__(tap, name, type(self).schema, search)
-
-    def get_records(
-        self, context: Mapping[str, Any] | None
-    ) -> Iterator[dict[str, Any]]:
-        """Yield group, attribute and member; `member_key` is the member folded."""
-        del context
-        session = self._open()
-        try:
-            search = self._search(session)
-            schema = read_schema(session)
-            shape = EntryShape(session.server, schema)
-            wanted = [*_MEMBER_ATTRIBUTES, session.server.id_attribute, "objectClass"]
-            for dn, wire_entry in self._entries(session, search, wanted):
-                try:
-                    entry: Attributes | None = wire_entry
-                    if ranges.has_ranges(wire_entry):
-                        with session.sibling() as other:
-                            entry = ranges.complete(other, dn, wire_entry)
-                    if entry is None:
-                        continue
-                    group = shape.record(dn, entry)
-                except (EntryError, ranges.RangeError) as error:
-                    self.reject(_printable(dn), str(error))
-                    continue
-                yield from _memberships(group)
-        finally:
-            self._close()
-
-
-def _memberships(group: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for attribute, members in group["attributes"].items():
-        is_dn = _MEMBER_ATTRIBUTES.get(attribute.lower())
-        if is_dn is None:
-            continue
-        seen: set[str] = set()
-        for member in members:
-            normalised = _normalised_or_none(member) if is_dn else None
-            key = normalised or member
-            if key in seen:
-                continue
-            seen.add(key)
-            yield {
-                "group_entry_uuid": group["entry_uuid"],
-                "group_dn": group["dn"],
-                "group_dn_normalised": group["dn_normalised"],
-                "attribute": attribute,
-                "member_key": key,
-                "member": member,
-                "member_dn_normalised": normalised,
-            }
-
-
-def _normalised_or_none(member: str) -> str | None:
-    try:
-        return names.normalise(member)
-    except names.DnError:
-        return None
-
-
-class SchemaStream(DirectoryStream):
-    """The attribute types and object classes the server knows."""
-
-    primary_keys: ClassVar[list[str]] = ["kind", "oid"]
-    forced_replication_method = REPLICATION_FULL_TABLE
-    schema: ClassVar[dict[str, Any]] = {
-        "type": "object",
-        "properties": {
-            "kind": {"type": "string"},
-            "oid": {"type": "string"},
-            "name": {"type": "string"},
-            "names": {"type": "array", "items": {"type": "string"}},
-            "description": {"type": ["string", "null"]},
-            "superiors": {"type": "array", "items": {"type": "string"}},
-            "syntax": {"type": ["string", "null"]},
-            "equality": {"type": ["string", "null"]},
-            "is_single_valued": {"type": ["boolean", "null"]},
-            "is_operational": {"type": ["boolean", "null"]},
-            "class_kind": {"type": ["string", "null"]},
-            "must": {"type": "array", "items": {"type": "string"}},
-            "may": {"type": "array", "items": {"type": "string"}},
-            "definition": {"type": "string"},
-        },
-    }
-
-    def __init__(self, tap: FlextTap, name: str, search: StreamSearch) -> None:
-        super().__init__(tap, name, type(self).schema, search)
-
-    def get_records(
-        self, context: Mapping[str, Any] | None
-    ) -> Iterator[dict[str, Any]]:
-        """Yield one record per definition."""
-        del context
-        session = self._open()
-        try:
-            schema = read_schema(session)
-        finally:
-            self._close()
-        empty = dict.fromkeys(self.schema["properties"])
-        for one in schema.attribute_types:
-            yield {
-                **empty,
-                "kind": "attribute_type",
-                "oid": one.oid,
-                "name": one.name,
-                "names": list(one.names),
-                "description": one.description or None,
-                "superiors": [one.superior] if one.superior else [],
-                "syntax": one.syntax or None,
-                "equality": one.equality or None,
-                "is_single_valued": one.is_single_valued,
-                "is_operational": one.is_operational,
-                "must": [],
-                "may": [],
-                "definition": one.definition,
-            }
-        for object_class in schema.object_classes:
-            yield {
-                **empty,
-                "kind": "object_class",
-                "oid": object_class.oid,
-                "name": object_class.name,
-                "names": list(object_class.names),
-                "description": object_class.description or None,
-                "superiors": list(object_class.superiors),
-                "class_kind": object_class.kind,
-                "must": list(object_class.must),
-                "may": list(object_class.may),
-                "definition": object_class.definition,
-            }

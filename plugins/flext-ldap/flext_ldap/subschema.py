@@ -30,6 +30,8 @@ _FLAGS = frozenset(
     }
 )
 
+_MAX_SPELLINGS = 10_000  # hostile data must not fill the memory with names
+
 Fields: TypeAlias = dict[str, list[str]]
 
 
@@ -173,6 +175,7 @@ class Subschema:
     unread: int = 0
     _attributes: dict[str, AttributeType] = field(default_factory=dict, repr=False)
     _classes: dict[str, ObjectClass] = field(default_factory=dict, repr=False)
+    _spellings: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Index the definitions and carry syntax and rules down from SUP."""
@@ -218,9 +221,14 @@ class Subschema:
 
     def canonical(self, name: str) -> str:
         """Return the one spelling of a name: `surname` is `sn`, options kept."""
-        base, semicolon, options = name.partition(";")
-        known = self._attributes.get(base.lower())
-        return (known.name if known else base) + semicolon + options.lower()
+        found = self._spellings.get(name)
+        if found is None:
+            base, semicolon, options = name.partition(";")
+            known = self._attributes.get(base.lower())
+            found = (known.name if known else base) + semicolon + options.lower()
+            if len(self._spellings) < _MAX_SPELLINGS:
+                self._spellings[name] = found
+        return found
 
     def object_class(self, name: str) -> ObjectClass | None:
         """Return an object class by any of its names or its OID."""

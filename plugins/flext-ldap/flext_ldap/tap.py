@@ -11,19 +11,17 @@ from singer_sdk import typing as th
 
 from flext_ldap import filters, stream_search
 from flext_ldap.connection_settings import read_settings
+from flext_ldap.definitions import SchemaStream
+from flext_ldap.directory_stream import explain
 from flext_ldap.entries import ColumnShape
 from flext_ldap.errors import DirectoryError
+from flext_ldap.memberships import MembershipStream
 from flext_ldap.read_plan import ENTRY_CSN, MODIFY_TIMESTAMP, NONE, SYNCREPL
 from flext_ldap.results import LdapError
 from flext_ldap.server_schema import read_schema
 from flext_ldap.session import Session
 from flext_ldap.settings_schema import CONNECTION
-from flext_ldap.streams import (
-    EntryStream,
-    MembershipStream,
-    SchemaStream,
-    explain,
-)
+from flext_ldap.streams import EntryStream
 
 if TYPE_CHECKING:
     from flext_ldap.subschema import Subschema

@@ -85,6 +85,9 @@ _READ_ONLY = frozenset(
 )
 
 
+_MAX_PLANS = 10_000  # hostile data must not fill the memory with names
+
+
 class RecordError(ValueError):
     """A record that cannot become an entry."""
 
@@ -116,6 +119,16 @@ class WantedEntry:
     def where(self) -> str:
         """The entry, for messages."""
         return self.dn or f"match {self.match!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class _AttributePlan:
+    """How the values of one attribute are written."""
+
+    kind: ValueKind
+    is_binary: bool
+    is_read_only: bool
+    is_password: bool
 
 
 class RecordReader:
@@ -155,7 +168,7 @@ class RecordReader:
         if self._match_attribute:
             self._match_attribute = schema.canonical(self._match_attribute)
         columns = list(columns)
-        self._columns: dict[str, str | None] = {}
+        self._plans: dict[str, _AttributePlan] = {}
         if "attributes" not in columns:
             self._check_columns(columns)
 
@@ -335,16 +348,32 @@ class RecordReader:
         found = [item for item in _many(value) if item is not None]
         return _scalar(found[0]) if found else None
 
+    def _plan(self, name: str) -> _AttributePlan:
+        """Return what is known of an attribute, worked out once."""
+        plan = self._plans.get(name)
+        if plan is None:
+            base = name.partition(";")[0].lower()
+            known = self._schema.attribute(name)
+            plan = _AttributePlan(
+                kind=value_kind(name, self._schema),
+                is_binary=is_binary(name, self._schema),
+                is_read_only=base in _READ_ONLY
+                or (known is not None and known.is_read_only),
+                is_password=base in self._rules.password_attributes,
+            )
+            if len(self._plans) < _MAX_PLANS:
+                self._plans[name] = plan
+        return plan
+
     def _fill(
         self, wanted: WantedEntry, values: dict[str, Any], binary: set[str]
     ) -> None:
         for name, value in values.items():
-            base = name.partition(";")[0].lower()
-            known = self._schema.attribute(name)
-            if base in _READ_ONLY or (known is not None and known.is_read_only):
+            plan = self._plan(name)
+            if plan.is_read_only:
                 continue
             encoded = self._encoded(name, value, name in binary)
-            if base in self._rules.password_attributes:
+            if plan.is_password:
                 if encoded:
                     wanted.passwords[name] = encoded
                 continue
@@ -355,8 +384,8 @@ class RecordReader:
             wanted.attributes.pop("objectClass", None)
 
     def _encoded(self, name: str, value: Any, is_base64: bool) -> list[bytes]:  # noqa: ANN401 (JSON values; one caller a kind)
-        kind = value_kind(name, self._schema)
-        is_base64 = is_base64 or is_binary(name, self._schema)
+        plan = self._plan(name)
+        kind, is_base64 = plan.kind, is_base64 or plan.is_binary
         encoded = []
         for item in _many(value):
             if item is None or item == "":
