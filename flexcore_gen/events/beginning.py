@@ -59,7 +59,7 @@ def begin(
     privacy.close_run_directory(project.sys_dir_root)
     journal = Journal(
         locations.store_address(
-            project.root, project.settings.get("flexcore.events_store")
+            project.root, project.settings.get("flexcore.events_store"), run.environment
         ),
         project.root,
         directory,

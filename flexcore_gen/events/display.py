@@ -64,7 +64,8 @@ def one_run(run: RunState) -> Iterator[str]:
 def _times(run: RunState) -> str:
     startup = _seconds(run.startup_seconds)
     if run.duration_seconds is None:
-        return f"not ended; Meltano took {startup} s to start"
+        state = "still running" if run.status == "running" else "of its end unknown"
+        return f"{state}; Meltano took {startup} s to start"
     wall = run.wall_seconds or run.duration_seconds + (run.startup_seconds or 0)
     return (
         f"{_seconds(wall)} s in all, of which {startup} s Meltano's own start-up "

@@ -17,8 +17,10 @@ DEFAULT_STORE = "sqlite:///.flexcore/events.db"
 STORE_VARIABLE = "MELTANO_FLEXCORE_EVENTS_STORE"
 DIRECTORY_VARIABLE = "FLEXCORE_DIRECTORY"
 
+_MENTION = "events_store:"
 _ANNOTATION = re.compile(
-    r"^\s+events_store:\s*[\"']?([^\"'#\s]+)[\"']?\s*(?:#.*)?$", re.MULTILINE
+    r"^annotations:\n  flexcore:\n    events_store: *[\"']?([^\"'#\s]+)[\"']?\s*$",
+    re.MULTILINE,
 )
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -39,19 +41,23 @@ def flexcore_directory(root: Path) -> Path:
     return root / os.environ.get(DIRECTORY_VARIABLE, ".flexcore")
 
 
-def store_address(root: Path, setting: str | None = None) -> str:
+def store_address(
+    root: Path, setting: str | None = None, environment: str | None = None
+) -> str:
     """Return the store's address.
 
     Args:
         root: The project's folder.
         setting: What Meltano's own setting `flexcore.events_store` says, if known.
+        environment: Meltano's environment; default: what Meltano would choose.
 
     Returns:
         The first of: the setting (or its variable `MELTANO_FLEXCORE_EVENTS_STORE`),
-        `annotations: {flexcore: {events_store: ...}}` in meltano.yml, the default.
-        `${NAME}` is replaced from the environment.
+        `annotations: {flexcore: {events_store: ...}}` of the environment, then of
+        the project, in meltano.yml, the default. `${NAME}` is replaced from the
+        process environment.
     """
-    address = setting or os.environ.get(STORE_VARIABLE) or _annotated(root)
+    address = setting or os.environ.get(STORE_VARIABLE) or _annotated(root, environment)
     if not address:
         directory = flexcore_directory(root)
         if directory == root / ".flexcore":
@@ -60,11 +66,37 @@ def store_address(root: Path, setting: str | None = None) -> str:
     return _REFERENCE.sub(lambda found: os.environ.get(found[1], ""), address)
 
 
-def _annotated(root: Path) -> str | None:
-    # meltano.yml of 500 pipelines takes a second to parse; one line is wanted.
+def _annotated(root: Path, environment: str | None) -> str | None:
     try:
         text = (root / "meltano.yml").read_text(encoding="utf-8")
     except OSError:
         return None
-    found = _ANNOTATION.search(text) if "events_store:" in text else None
-    return found[1] if found else None
+    mentions = text.count(_MENTION)
+    # A large file takes a second to parse; one line of it is wanted.
+    if mentions == 1 and (found := _ANNOTATION.search(text)):
+        return found[1]
+    return _parsed(text, environment) if mentions else None
+
+
+def _parsed(text: str, environment: str | None) -> str | None:
+    import yaml  # noqa: PLC0415 - rarely
+
+    try:
+        document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+        chosen = (
+            environment
+            or os.environ.get("MELTANO_ENVIRONMENT")
+            or document.get("default_environment")
+        )
+        holders = [
+            each
+            for each in document.get("environments") or []
+            if each.get("name") == chosen
+        ]
+        for holder in (*holders, document):
+            notes = (holder.get("annotations") or {}).get("flexcore") or {}
+            if notes.get("events_store"):
+                return str(notes["events_store"])
+    except (yaml.YAMLError, AttributeError):
+        return None
+    return None

@@ -72,7 +72,9 @@ def _judge() -> Callable[[str], bool]:
     living_ids = {run.meltano_run_id for run in living}
     dead_ids = known_dead | {run.meltano_run_id for run in dead}
     address = locations.store_address(
-        project.root, project.settings.get("flexcore.events_store")
+        project.root,
+        project.settings.get("flexcore.events_store"),
+        project.environment.name if project.environment else None,
     )
     store: EventStore | None = None
     with contextlib.suppress(StoreError):

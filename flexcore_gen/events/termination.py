@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-GRACE_SECONDS = 8.0
+GRACE_SECONDS = 6.0
 """How long plugins may take to end; a stop takes ten seconds at most."""
 
 
