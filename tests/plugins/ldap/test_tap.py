@@ -248,3 +248,25 @@ def test_the_next_host_serves_when_the_first_is_down(server, tmp_path):
     run = run_tap(tmp_path, config, select=USERS)
     assert run.code == 0, run.stderr
     assert len(run.records["users"]) == 2
+
+
+def test_tls_ppolicy_memberof_and_syncprov_work_together(start_slapd, tmp_path):
+    """One server with all of them, as many directories are run."""
+    full = start_slapd(LDIF, overlays=("memberof", "ppolicy"), tls=True)
+    full.modify(
+        f"dn: cn=late,{GROUPS}\nchangetype: add\nobjectClass: groupOfNames\n"
+        f"cn: late\nmember: uid=ana,{PEOPLE}\n\n"
+    )
+    config = {
+        **full.config,
+        "url": full.ldaps,
+        "ca_file": str(full.dir / "ca.pem"),
+        "insecure_plain_text": False,
+        "incremental": "syncrepl",
+    }
+    run = run_tap(tmp_path, config, select=USERS)
+    assert run.code == 0, run.stderr
+    ana = by_dn(run.records["users"])[f"uid=ana,{PEOPLE}"]
+    assert ana["attributes"]["memberOf"] == [f"cn=late,{GROUPS}"]
+    again = run_tap(tmp_path, config, select=USERS, state=run.states[-1])
+    assert again.records["users"] == []
