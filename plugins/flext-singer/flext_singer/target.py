@@ -220,6 +220,7 @@ class FlextTarget(FlextPlugin, Target):
             if (
                 self._waiting_state is not None
                 and self._uncommitted_records >= MAX_UNCOMMITTED_RECORDS
+                and self._is_due()
             ):
                 self._commit()
         counts[SingerMessageType.RECORD] += records
@@ -263,6 +264,7 @@ class FlextTarget(FlextPlugin, Target):
         return max(0.0, self._committed_at + MAX_UNCOMMITTED_SECONDS - monotonic())
 
     def _is_due(self) -> bool:
+        """Tell whether a waiting STATE should be let out; a target may wait longer."""
         return (
             self._uncommitted_records >= MAX_UNCOMMITTED_RECORDS
             or monotonic() - self._committed_at >= MAX_UNCOMMITTED_SECONDS
