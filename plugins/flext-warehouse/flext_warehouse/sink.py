@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from flext_singer.sink import FlextSink
@@ -11,9 +11,11 @@ from flext_warehouse.files import is_arrow_file, read_batches
 from flext_warehouse.table import LoadMethod
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from flext_singer.records import RawRecords
+    from singer_sdk import Target
 
     from flext_warehouse.duckdb import DuckDBTable
     from flext_warehouse.postgres import PostgresTable
@@ -26,6 +28,17 @@ class WarehouseSink(FlextSink):
     """Loads one stream into one table."""
 
     _table: DuckDBTable | PostgresTable
+
+    def __init__(
+        self,
+        target: Target,
+        stream_name: str,
+        schema: dict[str, Any],
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        super().__init__(target, stream_name, schema, key_properties)
+        # The decoder sees what is missing anyway: no second look per record.
+        self._has_keys = None
 
     @property
     def _warehouse_target(self) -> TargetWarehouse:
@@ -57,7 +70,9 @@ class WarehouseSink(FlextSink):
             return super().load_file(path, encoding)
         total = 0
         for batch in read_batches(str(path), encoding):
-            rows, rejected = self._table.load_batch(batch, self.batch_version)
+            rows, rejected = self._table.load_batch(
+                batch, self.batch_version, self.batch_extracted_at
+            )
             total += rows
             for raw, reason in rejected:
                 self.reject_raw(raw, reason)
@@ -68,7 +83,13 @@ class WarehouseSink(FlextSink):
         self._warehouse_target.warehouse.activate(self._table, version)  # type: ignore[arg-type]
 
     def reject_raw(self, raw: bytes, reason: str) -> None:
-        """Set a record aside under its key."""
+        """Set a record aside under its key.
+
+        Raises:
+            MissingKeyPropertiesError: it has no key, and no rejects are allowed.
+        """
+        if not self.config.get("max_errors") and lacks_key(raw, self.key_properties):
+            self._missing_key(raw)
         self.reject(self._key_of(raw), reason, raw)
 
     def _key_of(self, raw: bytes) -> str:
@@ -79,3 +100,12 @@ class WarehouseSink(FlextSink):
         except (ValueError, KeyError):
             keys = []
         return ", ".join(keys) or raw[:_SHOWN].decode("utf-8", "replace")
+
+
+def lacks_key(raw: bytes, keys: Sequence[str]) -> bool:
+    """Tell whether a record has none of some key at all, not even null."""
+    try:
+        given = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except ValueError:
+        return False
+    return any(key not in given for key in keys)

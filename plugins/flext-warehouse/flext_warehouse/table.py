@@ -200,9 +200,17 @@ class Table(ABC):
         return rejected
 
     def load_batch(
-        self, batch: pa.RecordBatch, version: int | None = None
+        self,
+        batch: pa.RecordBatch,
+        version: int | None = None,
+        extracted_at: str | None = None,
     ) -> tuple[int, list[tuple[bytes, str]]]:
         """Load an Arrow batch whose columns bear the properties' names.
+
+        Args:
+            batch: the rows.
+            version: of the full table they belong to.
+            extracted_at: when the tap read them, ISO 8601.
 
         Returns:
             Rows of the batch, and each rejected one as JSON with the reason.
@@ -211,6 +219,7 @@ class Table(ABC):
         if not rows:
             return 0, []
         versions = [version] * rows if version is not None else []
+        moments = [extracted_at] * rows if extracted_at else []
         self._expect_versions(versions)
         try:
             arrays = adopt(batch, self._data_columns)
@@ -221,9 +230,9 @@ class Table(ABC):
         if not is_whole or (self.refuse_nul and _holds_nul(arrays)):
             # As records, one by one, to find which ones cannot be loaded.
             lines = list(json_lines(batch))
-            rejected = self.load(lines, (), versions)
+            rejected = self.load(lines, moments, versions)
             return rows, [(lines[i], reason) for i, reason in rejected]
-        arrays += self._metadata(rows, range(rows), (), versions)
+        arrays += self._metadata(rows, range(rows), moments, versions)
         self._load_columns([[array] for array in arrays])
         self.counts.loaded += rows
         return rows, []

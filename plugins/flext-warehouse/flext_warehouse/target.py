@@ -7,11 +7,12 @@ flext-singer let a STATE out.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from flext_singer.command_line import entry_point
 from flext_singer.messages import Line, RecordLine, decode
-from flext_singer.target import FlextTarget
+from flext_singer.target import MAX_UNCOMMITTED_SECONDS, FlextTarget
 from singer_sdk import typing as th
 
 from flext_warehouse.conform import find_unstorable, replace_unstorable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from flext_singer.errors import BrokenLineError
 
 Warehouse = DuckDBWarehouse | PostgresWarehouse
+_COMMIT_SPACING = 9
 
 
 class TargetWarehouse(FlextTarget):
@@ -121,6 +123,7 @@ class TargetWarehouse(FlextTarget):
 
     _warehouse: Warehouse | None = None
     _is_ending = False
+    _commit_seconds = 0.0
 
     def check_settings(self) -> list[str]:
         """Say what is wrong with the URL before anything is read."""
@@ -181,10 +184,12 @@ class TargetWarehouse(FlextTarget):
 
     def commit(self) -> None:
         """Make all loaded rows durable; at the end let overwritten tables swap."""
+        began = monotonic()
         if self._is_ending:
             self.warehouse.finish()
         elif self._warehouse is not None:
             self._warehouse.commit()
+        self._commit_seconds = monotonic() - began
 
     def close(self, *, failed: bool) -> None:
         """Close the warehouse."""
@@ -201,6 +206,18 @@ class TargetWarehouse(FlextTarget):
         # Overwrite swaps tables even when no row came: the source is empty.
         self._is_dirty = self._is_dirty or self._warehouse is not None
         super().process_endofpipe()
+
+    def _is_due(self) -> bool:
+        """Space commits out so that they take a tenth of the time, 30 s at most.
+
+        An upsert into a large table costs the same for 10,000 rows as for 100,000.
+        """
+        if not super()._is_due():
+            return False
+        waited = monotonic() - self._committed_at
+        return waited >= min(
+            MAX_UNCOMMITTED_SECONDS, _COMMIT_SPACING * self._commit_seconds
+        )
 
     def _write_state(self) -> None:
         # Until overwritten tables have changed places nothing can be seen of the
