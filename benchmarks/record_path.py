@@ -1,6 +1,6 @@
 """The record path against the SDK's own, and against bare msgspec.
 
-    python benchmarks/record_path.py [--records 60000] [--pairs 5] [--json FILE]
+    python benchmarks/record_path.py [--records 15000] [--pairs 5] [--json FILE]
 
 RECORD out: a tap with a canned source writes to a pipe that is drained. RECORD in:
 a target that keeps nothing reads the same lines. Whole processes, start-up taken
@@ -308,7 +308,7 @@ def main() -> None:
             target(side)
         return
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--records", type=int, default=30_000, help="for the SDK")
+    parser.add_argument("--records", type=int, default=15_000, help="for the SDK")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=SHAPES)
     parser.add_argument("--json", type=Path, help="write the figures to this file")

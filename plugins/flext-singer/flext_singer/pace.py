@@ -6,10 +6,10 @@ from time import monotonic
 
 from flext_singer.failpoints import failpoints
 
-# 256 records cost per record next to nothing more than 10,000 do, and a burst of
-# huge values stays bounded.
+# Past 128 KiB malloc maps and unmaps memory for each chunk, which costs more than
+# the encoding (benchmarks/record_path.py: 1.5 times with chunks of 256 KiB).
 MAX_CHUNK_RECORDS = 256
-MAX_CHUNK_BYTES = 4 * 1024 * 1024
+MAX_CHUNK_BYTES = 64 * 1024
 SLOW_CHUNK_SECONDS = 1.0
 STATE_INTERVAL_SECONDS = 30.0
 
@@ -53,7 +53,7 @@ class Pace:
         self.is_slow = now - self._started > SLOW_CHUNK_SECONDS
         if self.is_slow or size_bytes > MAX_CHUNK_BYTES:
             self._size = max(1, self._size // 2)
-        elif records >= self._size:
+        elif records >= self._size and 2 * size_bytes <= MAX_CHUNK_BYTES:
             self._size = min(self._size * 2, MAX_CHUNK_RECORDS)
         self._since_state += records
         due = now - self._state_at >= STATE_INTERVAL_SECONDS or (

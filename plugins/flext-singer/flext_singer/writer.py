@@ -63,6 +63,8 @@ class BufferedWriter(GenericSingerWriter[bytearray, Message]):
     def flush(self) -> None:
         """Write out what waits in the buffer."""
         if self.buffer:
-            # Emptied first: after a broken pipe nothing is written twice.
-            data, self.buffer = self.buffer, bytearray()
-            write_out(data)
+            try:
+                write_out(self.buffer)
+            finally:
+                # Also after a broken pipe: nothing is written twice.
+                del self.buffer[:]
