@@ -117,6 +117,7 @@ class FlextTarget(FlextPlugin, Target):
         self._written_state: bytes | None = None
         self._loaded_files: list[Path] = []  # to be deleted after the commit
         self._emptied_folders: dict[Path, Path] = {}
+        self._retired: list[Sink] = []  # of older schemas; they keep their counts
         self._is_closed = False
         self._is_at_end = False
         self._line_number = 0
@@ -338,8 +339,7 @@ class FlextTarget(FlextPlugin, Target):
             # `setup` may commit by itself (DDL does): nothing may be half-way.
             self._commit()
             if old is not None:
-                del self._sinks_active[stream_name]
-                old.clean_up()
+                self._retired.append(self._sinks_active.pop(stream_name))
         return super().get_sink(
             stream_name, record=record, schema=schema, key_properties=key_properties
         )
@@ -436,7 +436,7 @@ class FlextTarget(FlextPlugin, Target):
         self._loaded_files.clear()
 
     def _count(self) -> None:
-        for sink in self._flext_sinks:
+        for sink in self._all_sinks:
             records, size_bytes = sink.take_counts()
             sink.record_counter_metric.increment(records)
             sink.byte_counter.increment(size_bytes)
@@ -455,6 +455,10 @@ class FlextTarget(FlextPlugin, Target):
     def _flext_sinks(self) -> list[FlextSink]:
         return list(self._sinks_active.values())  # type: ignore[arg-type]
 
+    @property
+    def _all_sinks(self) -> list[FlextSink]:
+        return [*self._retired, *self._flext_sinks]  # type: ignore[list-item]
+
     def process_endofpipe(self) -> None:
         """Load, commit and close: the input is at its end."""
         try:
@@ -472,7 +476,7 @@ class FlextTarget(FlextPlugin, Target):
         if self._is_closed:
             return
         self._is_closed = True
-        for sink in self._flext_sinks:
+        for sink in self._all_sinks:
             sink.clean_up()  # logs the counts of what was committed
         self.rejects.log()
         self.close(failed=failed)

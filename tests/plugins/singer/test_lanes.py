@@ -244,6 +244,18 @@ def test_records_that_a_target_rejects_are_not_counted_as_loaded(tmp_path):
     assert ended.returncode == 1
 
 
+def test_rows_before_and_after_a_schema_change_are_all_counted(tmp_path):
+    data = run_tap(tmp_path, records=20).stdout
+    lines = data.splitlines(keepends=True)
+    schema = json.loads(lines[0])
+    schema["schema"]["properties"]["more"] = {"type": "string"}
+    changed = json.dumps(schema).encode() + b"\n"
+    ended = run_target(tmp_path, b"".join([*lines[:11], changed, *lines[11:]]))
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert len(rows(tmp_path)) == 20
+    assert counted(ended, "record_count") == 20
+
+
 def test_memory_is_bounded_by_bytes(tmp_path):
     """Loads happen by size: one per `max_buffer_bytes`, not one at the end."""
     data = run_tap(tmp_path, records=2000, incremental=False).stdout
