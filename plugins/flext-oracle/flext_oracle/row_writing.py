@@ -45,6 +45,8 @@ def number(value: Any) -> int | decimal.Decimal:  # noqa: ANN401 - any JSON valu
     Raises:
         ValueError: It is none, or none that a NUMBER can hold.
     """
+    if value.__class__ is int or value.__class__ is decimal.Decimal:
+        return value  # type: ignore[no-any-return]  # too long: the driver says so
     if isinstance(value, int):
         return int(value)
     try:
@@ -60,7 +62,8 @@ def number(value: Any) -> int | decimal.Decimal:  # noqa: ANN401 - any JSON valu
 
 def moment(value: Any) -> dt.datetime:  # noqa: ANN401 - any JSON value
     """A point in time, as UTC without its zone."""
-    return naive_utc(dt.datetime.fromisoformat(str(value)))
+    found = dt.datetime.fromisoformat(value)
+    return found.replace(tzinfo=None) if found.tzinfo is dt.UTC else naive_utc(found)
 
 
 def second(value: Any) -> dt.datetime:  # noqa: ANN401 - any JSON value
@@ -196,14 +199,21 @@ class RowMaker:
             ValueError: A value does not fit its column; the message names it.
         """
         get = record.get
+        try:
+            return [
+                None if (value := get(name)) is None else convert(value)
+                for name, convert in self._parts
+            ]
+        except (ValueError, TypeError, OverflowError):
+            return self._explained(record)
+
+    def _explained(self, record: Mapping[str, Any]) -> list[Any]:
+        """The same, slowly: an error names its property."""
         out: list[Any] = []
         for name, convert in self._parts:
-            value = get(name)
-            if value is None:
-                out.append(None)
-                continue
+            value = record.get(name)
             try:
-                out.append(convert(value))
+                out.append(None if value is None else convert(value))
             except (ValueError, TypeError, OverflowError) as error:
                 raise ValueError(f"{name}: {error}") from error
         return out

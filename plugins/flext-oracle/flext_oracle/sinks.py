@@ -218,6 +218,8 @@ class OracleSink(FlextSink):
         stamped = [name for name in stamps if name in self._names]
         versioned = VERSION in self._names
         extracted = "_sdc_extracted_at" in self._names
+        plain = not (stamped or versioned or extracted)
+        make = self._maker.row
         for raw, record, extracted_at, version in zip(
             records.raw,
             records.dicts(),
@@ -225,14 +227,15 @@ class OracleSink(FlextSink):
             records.versions,
             strict=True,
         ):
-            for name in stamped:
-                record[name] = stamps[name]
-            if versioned:
-                record[VERSION] = version
-            if extracted:
-                record["_sdc_extracted_at"] = extracted_at or now
+            if not plain:
+                for name in stamped:
+                    record[name] = stamps[name]
+                if versioned:
+                    record[VERSION] = version
+                if extracted:
+                    record["_sdc_extracted_at"] = extracted_at or now
             try:
-                rows.append(self._maker.row(record))
+                rows.append(make(record))
             except ValueError as error:
                 self._refuse(raw, "", str(error))
             else:

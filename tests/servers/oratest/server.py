@@ -981,7 +981,7 @@ class Session:
         r.ub(), r.u8()
         nkw = r.ub()
         r.u8()
-        nin = r.ub()
+        inputs = r.ub()
         r.raw(6)
         schema = table = None
         names = []
@@ -995,7 +995,7 @@ class Session:
                 table = value
             elif key == 4:
                 names.append(value)
-        for _ in range(nin):
+        for _ in range(inputs):
             r.ub()
         cur = Cursor(next(self.ids))
         cur.columns = self.db.table_columns(schema, table, names)
