@@ -154,7 +154,7 @@ from live
 {% macro default__cycle_clause(columns) -%}{%- endmacro %}
 
 {% macro oracle__cycle_clause(columns) -%}
-  cycle {{ columns | join(', ') }} set is_circle to 1 default 0
+  cycle {{ columns | join(', ') }} set is_circle to 'Y' default 'N'
 {%- endmacro %}
 
 

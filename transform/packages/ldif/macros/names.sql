@@ -3,7 +3,13 @@
 
 {#- `cn;lang-fr` -> `cn`, in lower case. -#}
 {% macro attribute_type(name) -%}
-  lower({{ dbt.split_part(name, "';'", 1) }})
+  lower(
+    case
+      when {{ dbt.position("';'", name) }} > 0
+        then substr({{ name }}, 1, {{ dbt.position("';'", name) }} - 1)
+      else {{ name }}
+    end
+  )
 {%- endmacro %}
 
 

@@ -116,7 +116,8 @@ select
     {{ as_text('described.email') }} as email,
     {{ as_text(
         "lower(case when " ~ dbt.position("'@'", 'described.email') ~ " > 0 then "
-        ~ dbt.split_part('described.email', "'@'", 2) ~ " end)"
+        ~ "substr(described.email, " ~ dbt.position("'@'", 'described.email')
+        ~ " + 1) end)"
     ) }} as email_domain,
     {{ as_text('described.phone') }} as phone,
     {{ as_text('described.mobile_phone') }} as mobile_phone,
