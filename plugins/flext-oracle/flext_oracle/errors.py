@@ -148,6 +148,7 @@ FIXES = {
     "DPY-4027": "set config_dir to the directory of tnsnames.ora",
     "DPY-6000": "the listener refused; check service_name and the listener's log",
     "DPY-6001": "the listener does not know this service; check service_name",
+    "DPY-6002": "the certificate has another name; check ssl_server_cert_dn",
     "DPY-6003": "the listener does not know this SID; check sid, or use service_name",
     "DPY-6005": "nothing answers there; check host, port and the firewall",
     "DPY-6006": "the certificate has another name; check ssl_server_cert_dn",

@@ -1,12 +1,18 @@
 """What a person reads when Oracle says no: one line, where, what to do; exit code 1."""
 
+import datetime as dt
 import json
 
 import oracledb
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from flext_oracle.connection import Connections, address, connect_arguments
 from flext_oracle.errors import FIXES, OracleError, explain
 from flext_oracle.settings import canonical
+from servers.oracle_server import start, stop
 
 pytestmark = pytest.mark.servers
 
@@ -269,3 +275,63 @@ def test_every_way_to_name_a_server_connects(oracle_server, settings, tmp_path):
 def test_no_secret_shows_in_where_an_error_happened():
     assert address({"dsn": "scott/tiger@db:1521/X"}) == "db:1521/X"
     assert "tiger" not in address({"dsn": "(DESCRIPTION=(PASSWORD=tiger))"})
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory):
+    """A listener that only speaks TLS, and the wallet that trusts it."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public = certificate.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / "server.pem").write_bytes(secret + public)
+    (folder / "ewallet.pem").write_bytes(public)
+    server = start(folder / "trace.jsonl", "--tls", str(folder / "server.pem"))
+    yield server, folder
+    stop(server)
+
+
+def test_a_wallet_opens_tls_and_the_server_s_name_is_checked(tls_server):
+    server, wallet = tls_server
+    config = {
+        "host": "localhost",
+        "port": server.port,
+        "service_name": "FREEPDB1",
+        "protocol": "tcps",
+        "wallet_location": str(wallet),
+        "username": "app",
+        "password": "secret",
+        "max_retries": 0,
+    }
+    assert asked_who_i_am(config) == "APP"
+    with pytest.raises(OracleError) as error:
+        asked_who_i_am({**config, "ssl_server_cert_dn": "CN=somebody else"})
+    assert "certificate" in error.value.fix
+    assert (
+        asked_who_i_am(
+            {
+                **config,
+                "host": "127.0.0.1",
+                "ssl_server_dn_match": False,
+                "insecure_skip_dn_match": True,
+            }
+        )
+        == "APP"
+    )
