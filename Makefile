@@ -25,7 +25,7 @@ run: install ## run the example pipeline; LDIF=FILE takes your own file
 	ldif="$$(realpath -- "$(LDIF)")" || { echo "make run: error: no such file: $(LDIF)" >&2; exit 2; }
 	[ -f "$$ldif" ] || { echo "make run: error: not a file: $$ldif" >&2; exit 2; }
 	flexcore-gen generate
-	export FLEXCORE_LDIF="$$ldif"
+	export FLEXT_TAP_LDIF__SAMPLE_DIRECTORY_PATH="$$ldif"
 	status=0
 	meltano --log-level=warning run people-directory || status=$$?
 	flexcore-gen runs latest
