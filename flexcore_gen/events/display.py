@@ -57,6 +57,8 @@ def one_run(run: RunState) -> Iterator[str]:
         yield f"  schema of {clean(change['stream'])} changed: {_change(change)}"
     yield from _files(run)
     yield from _places(run)
+    if _changed_nothing(run):
+        yield "  nothing changed: no new rows came in, and every file is as it was"
     if run.error:
         yield from _error(run)
 
@@ -137,6 +139,25 @@ def _files(run: RunState) -> Iterator[str]:
         state = "" if file.get("changed", True) else ", unchanged"
         records = _count(file.get("records") or 0, "record")
         yield f"  wrote    {clean(file['path'])} ({records}{state})"
+
+
+def _changed_nothing(run: RunState) -> bool:
+    """Whether a successful run found nothing new and left every file as it was."""
+    files = [file for step in run.steps for file in step.get("files") or []]
+    # What is read back out to be written into files says nothing of the source.
+    landed = [
+        step for step in run.steps if step.get("streams") and not step.get("files")
+    ]
+    return (
+        run.status == "success"
+        and bool(landed or files)
+        and not any(file.get("changed", True) for file in files)
+        and not any(
+            numbers.get("loaded") or numbers.get("rejected")
+            for step in landed
+            for numbers in step["streams"].values()
+        )
+    )
 
 
 def _error(run: RunState) -> Iterator[str]:
