@@ -53,7 +53,7 @@ def test_a_broken_entry_that_is_allowed_goes_to_the_rejects_alone(project):
     with duckdb.connect(str(project.root / "data/warehouse.duckdb")) as warehouse:
         (count,) = warehouse.sql(
             "select count(*) from raw_directory.ldif_entries"
-        ).fetchone()
+        ).fetchall()[0]
     assert count == before.count("\ndn:") + before.startswith("dn:")
 
 
@@ -142,3 +142,19 @@ def test_a_second_run_of_a_running_pipeline_is_refused_with_its_holder(project):
         assert done.returncode != 0
         assert project.runs()[-1]["run_id"] in done.stdout + done.stderr
         first.terminate()
+
+
+def test_a_lost_warehouse_is_no_success_and_a_full_refresh_brings_it_back(project):
+    project.run("meltano", "run", TAP, LANDING)
+    database = project.root / "data" / "warehouse.duckdb"
+    database.unlink()
+
+    run, _ = failure(project, "meltano", "run", TAP, LANDING)
+    assert "--full-refresh" in run["error"] or "were loaded" in run["error"]
+
+    project.run("meltano", "run", "--full-refresh", TAP, LANDING)
+    with duckdb.connect(str(database)) as warehouse:
+        (count,) = warehouse.sql(
+            "select count(*) from raw_directory.ldif_entries"
+        ).fetchall()[0]
+    assert count > 0

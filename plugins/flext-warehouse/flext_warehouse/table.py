@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from flext_singer.arrow_types import json_lines
+from flext_singer.earlier_state import refuse_if_lost
 from flext_singer.errors import FlextError
 
 from flext_warehouse.columns import (
@@ -151,6 +152,9 @@ class Table(ABC):
         existing = self._existing()
         wanted = self._wanted(existing or {})
         if existing is None:
+            refuse_if_lost(
+                self.stream, f"the table of {self.options.schema}.{self.stream}"
+            )
             self.columns = [replace(c, type=self._canonical(c.type)) for c in wanted]
             self._create()
         else:
