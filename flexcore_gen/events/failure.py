@@ -163,10 +163,14 @@ def _reason(step: Step, plugin: str, *, exit_codes: bool) -> str:
 
 
 def _one_line(said: dict[str, str]) -> str:
-    first = said["message"].split("\n", 1)[0]
+    """Return what a plugin said in one line: the fault, and where it is."""
+    first, *more = said["message"].split("\n")
     _, marker, plain = first.partition(": error: ")
     if marker:
-        return plain
+        places = (line.strip() for line in more)
+        place = next((p for p in places if p.startswith("where:")), "")
+        place = place.removeprefix("where:").strip()
+        return f"{plain} ({place})" if place else plain
     return f"{said['type']}: {first}" if said.get("type") else first
 
 
