@@ -5,7 +5,7 @@ SHELL := bash
 .ONESHELL:
 .SILENT:
 
-LDIF ?= tests/samples/ldif/people.ldif
+LDIF ?= tests/samples/ldif/company/directory.ldif
 KILLS ?= 500
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Both distort start-up: one write per print, one compile per start.
