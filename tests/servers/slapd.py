@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SUFFIX = "dc=example,dc=com"
 ROOT_DN = f"cn=admin,{SUFFIX}"
-ROOT_PASSWORD = "secret"  # noqa: S105 (of a server that lives for one test)
+ROOT_PASSWORD = "secret"
 PEOPLE = f"ou=people,{SUFFIX}"
 GROUPS = f"ou=groups,{SUFFIX}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from flext_ldap.entries import ENTRY_SCHEMA as LDAP_ENTRIES
-from flext_ldap.streams import MembershipStream
+from flext_ldap.memberships import MembershipStream
 from flext_ldif.record_shapes import CHANGE_SCHEMA, ENTRY_SCHEMA
 
 from transform.packages import ROOT, DuckdbWarehouse, Package

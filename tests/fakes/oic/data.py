@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 UTC = dt.UTC
-SECRET = "oic-Canary-Property-5"  # noqa: S105 - a planted value, to be found nowhere
+SECRET = "oic-Canary-Property-5"
 
 
 class Contents:
