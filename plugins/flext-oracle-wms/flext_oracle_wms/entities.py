@@ -1,0 +1,225 @@
+"""Discovery: which entities there are, and their columns as JSON Schema.
+
+Nothing is hard-coded: `GET /entity/` names the entities, `describe` their fields;
+where there is no `describe` a few rows are looked at. What neither settles becomes
+text, and says so (WMS REST API Guide 25B, "Entity module").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from flext_oracle_wms.errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    RequestRefusedError,
+    WmsError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from flext_oracle_wms.client import Client
+
+logger = logging.getLogger("flext-oracle-wms")
+
+SAMPLE_ROWS = 20
+AUDIT_INSTANTS = frozenset({"create_ts", "mod_ts"})
+TEXT_KINDS = frozenset(
+    {"string", "char", "varchar", "text", "email", "url", "slug", "choice", "uuid"}
+)
+KINDS = {
+    "integer": "integer",
+    "int": "integer",
+    "bigint": "integer",
+    "autofield": "integer",
+    "decimal": "decimal",
+    "number": "decimal",
+    "float": "decimal",
+    "numeric": "decimal",
+    "boolean": "boolean",
+    "bool": "boolean",
+    "datetime": "datetime",
+    "timestamp": "datetime",
+    "date": "date",
+    "time": "time",
+    "field": "relation",
+    "relation": "relation",
+    "foreignkey": "relation",
+    "related": "relation",
+    "nested object": "set",
+    "list": "set",
+    **dict.fromkeys(TEXT_KINDS, "text"),
+}
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "integer": {"type": ["integer", "null"]},
+    "decimal": {"type": ["number", "null"]},
+    "boolean": {"type": ["boolean", "null"]},
+    "datetime": {"type": ["string", "null"], "format": "date-time"},
+    "date": {"type": ["string", "null"], "format": "date"},
+    "time": {"type": ["string", "null"]},
+    "text": {"type": ["string", "null"]},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entity:
+    """One readable entity: its columns by kind.
+
+    `kinds` maps the service's field names to integer, decimal, boolean, datetime,
+    date, time, text, relation or set.
+    """
+
+    name: str
+    kinds: Mapping[str, str]
+
+    @property
+    def has_mod_ts(self) -> bool:
+        """Whether rows say when they changed, so that changes can be read alone."""
+        return "mod_ts" in self.kinds
+
+    def schema(self) -> dict[str, Any]:
+        """The stream's JSON Schema, columns in the order of `kinds`."""
+        properties: dict[str, Any] = {}
+        for field, kind in self.kinds.items():
+            properties |= columns_of(field, kind)
+        properties["id"] = {"type": ["integer"]}
+        return {"type": "object", "properties": properties}
+
+
+def columns_of(field: str, kind: str) -> dict[str, dict[str, Any]]:
+    """The columns that one field of the service becomes.
+
+    A relation `facility_id` becomes `facility_id` and `facility_key`; a child set
+    `order_dtl_set` becomes `order_dtl_set_count`, `_url` and, for the small sets
+    that come whole, `_data` as JSON.
+    """
+    if kind == "relation":
+        stem = field.removesuffix("_id")
+        return {f"{stem}_id": SCHEMAS["integer"], f"{stem}_key": SCHEMAS["text"]}
+    if kind == "set":
+        return {
+            f"{field}_count": SCHEMAS["integer"],
+            f"{field}_url": SCHEMAS["text"],
+            f"{field}_data": {"type": ["array", "null"], "items": {}},
+        }
+    return {field: SCHEMAS[kind]}
+
+
+def list_entities(client: Client) -> list[str]:
+    """Names of all entities; the service answers with an object or with a list."""
+    answer = client.get_json(client.entity_path())
+    if isinstance(answer, dict):
+        names = list(answer)
+    elif isinstance(answer, list):
+        names = [
+            str(item.get("name") if isinstance(item, dict) else item) for item in answer
+        ]
+    else:
+        raise WmsError(
+            f"GET /entity/ answered with {type(answer).__name__}, not with a list of"
+            " entities. Check base_url: it ends in the environment's name"
+        )
+    return sorted(names)
+
+
+def describe_entity(client: Client, name: str) -> tuple[Entity | None, str]:
+    """Columns of one entity, or None and the reason why it cannot be read."""
+    try:
+        kinds = described_kinds(client, name)
+        rows = sample(client, name)
+    except PermissionDeniedError as error:
+        return None, str(error)
+    except RequestRefusedError as error:
+        # inventory_history is only listed with filters: describe alone must do.
+        rows, kinds = [], described_kinds(client, name)
+        if not kinds:
+            return None, str(error)
+    for row in rows:
+        for field, value in row.items():
+            kind = kind_of_value(field, value)
+            if field not in kinds:
+                kinds[field] = kind or "text"
+            elif kind in {"relation", "set"}:
+                # A row shows what `describe` calls a plain field.
+                kinds[field] = kind
+    if "id" not in kinds:
+        return None, "neither describe nor its rows show an id"
+    return Entity(name, dict(sorted(kinds.items(), key=lambda item: item[0] != "id"))), ""
+
+
+def described_kinds(client: Client, name: str) -> dict[str, str]:
+    """Fields by kind from `describe`; empty where an entity has none."""
+    try:
+        answer = client.get_json(client.entity_path(name, "describe"))
+    except NotFoundError:
+        return {}
+    fields = answer.get("fields") if isinstance(answer, dict) else None
+    if not isinstance(fields, dict):
+        return {}
+    kinds = {}
+    for field, about in fields.items():
+        written = about.get("type", "") if isinstance(about, dict) else about
+        kind = KINDS.get(str(written).lower())
+        if field.endswith("_set"):
+            kind = "set"
+        elif field == "status_id" or (field.endswith("status_id") and kind == "relation"):
+            kind = "integer"  # the documented exception: a bare number
+        if kind is None:
+            logger.warning(
+                "%s.%s has the unknown type %r and is read as text", name, field, written
+            )
+            kind = "text"
+        kinds[field] = kind
+    return kinds
+
+
+def sample(client: Client, name: str) -> list[dict[str, Any]]:
+    """A few rows; no rows is an answer too."""
+    try:
+        answer = client.get_json(
+            client.entity_path(name),
+            {"page_mode": "sequenced", "page_size": str(SAMPLE_ROWS)},
+        )
+    except NotFoundError:
+        return []
+    rows = answer.get("results") if isinstance(answer, dict) else None
+    return [row for row in rows or [] if isinstance(row, dict)]
+
+
+def kind_of_value(field: str, value: object) -> str | None:
+    """What a value shows of its field; None when it shows nothing."""
+    if field.endswith("_set"):
+        return "set"
+    if isinstance(value, dict):
+        return "relation" if {"id", "key"} <= value.keys() else "set"
+    if isinstance(value, list):
+        return "set"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    if isinstance(value, Decimal):
+        return "decimal"
+    if field in AUDIT_INSTANTS:
+        return "datetime"
+    return None if value is None else "text"
+
+
+def discover(
+    client: Client, wanted: Iterable[str]
+) -> tuple[list[Entity], dict[str, str]]:
+    """Describes the wanted entities; gives them and why others are left out."""
+    found: list[Entity] = []
+    excluded: dict[str, str] = {}
+    for name in wanted:
+        entity, reason = describe_entity(client, name)
+        if entity is None:
+            excluded[name] = reason
+            logger.warning("%s is left out: %s", name, reason)
+        else:
+            found.append(entity)
+    return found, excluded
