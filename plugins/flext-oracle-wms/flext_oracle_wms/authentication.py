@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 # A token is renewed this long before it ends, so that no request meets its end.
 RENEW_EARLY_SECONDS = 30.0
 DEFAULT_LIFETIME_SECONDS = 3600.0
-GRANTS = {
-    "oauth2_password": "password",
-    "oauth2_client_credentials": "client_credentials",
-    "oauth2_refresh_token": "refresh_token",
-}
 
 
 class BearerAuth(httpx.Auth):
@@ -74,12 +69,12 @@ def token_fetcher(
     """Gives the function that asks the token endpoint.
 
     Args:
-        config: auth_method, oauth_client_id, oauth_client_secret, oauth_scope,
+        config: oauth_grant, oauth_client_id, oauth_client_secret, oauth_scope,
             username, password, oauth_refresh_token.
         client: A client without authentication that follows no redirects.
         token_url: Absolute URL of the token endpoint.
     """
-    grant = GRANTS[config["auth_method"]]
+    grant = config.get("oauth_grant", "client_credentials")
     latest = {"refresh_token": config.get("oauth_refresh_token", "")}
 
     def fetch() -> tuple[str, float]:

@@ -228,7 +228,7 @@ class Client:
             logger.warning(
                 "%s %s: %s; attempt %d of %d in %.1f s",
                 method,
-                path.split("?")[0],
+                path.split("?", maxsplit=1)[0],
                 failure,
                 attempt + 1,
                 self.max_retries + 1,
@@ -263,7 +263,7 @@ class Client:
             return
         error = error_body(response)
         text = describe(response)
-        where = f"{response.method} {path.split('?')[0]}"
+        where = f"{response.method} {path.split('?', maxsplit=1)[0]}"
         if status == httpx.codes.UNAUTHORIZED:
             hint = (
                 "Check username and password; it is not tried again,"
@@ -370,7 +370,9 @@ def retry_after(response: Answer) -> float | None:
 class Spacing:
     """Keeps requests `60 / per_minute` seconds apart; no limit when not set."""
 
-    def __init__(self, per_minute: float | None, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self, per_minute: float | None, sleep: Callable[[float], None]
+    ) -> None:
         """Takes requests per minute, or None."""
         self._gap = 60.0 / float(per_minute) if per_minute else 0.0
         self._next = 0.0
@@ -387,5 +389,3 @@ class Spacing:
             self._next = turn + self._gap
         if turn > now:
             self._sleep(turn - now)
-
-

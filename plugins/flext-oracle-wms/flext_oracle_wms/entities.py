@@ -148,7 +148,9 @@ def describe_entity(client: Client, name: str) -> tuple[Entity | None, str]:
                 kinds[field] = kind
     if "id" not in kinds:
         return None, "neither describe nor its rows show an id"
-    return Entity(name, dict(sorted(kinds.items(), key=lambda item: item[0] != "id"))), ""
+    return Entity(
+        name, dict(sorted(kinds.items(), key=lambda item: item[0] != "id"))
+    ), ""
 
 
 def described_kinds(client: Client, name: str) -> dict[str, str]:
@@ -166,11 +168,16 @@ def described_kinds(client: Client, name: str) -> dict[str, str]:
         kind = KINDS.get(str(written).lower())
         if field.endswith("_set"):
             kind = "set"
-        elif field == "status_id" or (field.endswith("status_id") and kind == "relation"):
+        elif field == "status_id" or (
+            field.endswith("status_id") and kind == "relation"
+        ):
             kind = "integer"  # the documented exception: a bare number
         if kind is None:
             logger.warning(
-                "%s.%s has the unknown type %r and is read as text", name, field, written
+                "%s.%s has the unknown type %r and is read as text",
+                name,
+                field,
+                written,
             )
             kind = "text"
         kinds[field] = kind

@@ -1,0 +1,185 @@
+"""XML documents of init_stage_interface: built by a library, split by size.
+
+Oracle advises less than 5 MB a document (WMS Cloud, "Interfaces", payload sizes).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import re
+import xml.etree.ElementTree as ET  # only writes here; answers are read elsewhere
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from flext_oracle_wms.errors import WmsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from flext_oracle_wms.interfaces import Interface
+
+MAX_DOCUMENT_BYTES = 4_500_000
+# XML 1.0 §2.2: what a document cannot hold, escaped or not.
+ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
+DOCUMENT_VERSION = "10.0.0"
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """One record, ready to be sent.
+
+    Attributes:
+        key: Its business key.
+        company: Its company_code, or "".
+        action: CREATE, UPDATE or DELETE.
+        xml: Its element, UTF-8.
+        record: The record as it came.
+    """
+
+    key: str
+    company: str
+    action: str
+    xml: bytes
+    record: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What stands at the head of every document."""
+
+    origin_system: str
+    client_environment: str
+    parent_company: str
+
+
+def prepare(interface: Interface, record: Mapping[str, Any], action: str) -> Prepared:
+    """Makes one record's element.
+
+    Args:
+        interface: The entity.
+        record: Scalars become elements; lists of objects become repeated elements;
+            names that begin with `_` stay out.
+        action: CREATE, UPDATE or DELETE.
+
+    Raises:
+        WmsError: The business key is missing, or a value cannot stand in XML.
+    """
+    key = record.get(interface.key)
+    if key is None or key == "":
+        key = record.get(interface.final_key)
+    if key is None or key == "":
+        raise WmsError(f"{interface.key} is missing: it is the business key")
+    fields = {
+        name: value
+        for name, value in record.items()
+        if not name.startswith("_") and value is not None and name != "action_code"
+    }
+    fields[interface.key] = key
+    element = ET.Element(interface.record_tag)
+    head = element
+    if interface.header_tag:
+        head = ET.SubElement(element, interface.header_tag)
+    details = []
+    for name, value in fields.items():
+        if isinstance(value, list):
+            details.append((name, value))
+        else:
+            add(head, name, value)
+    add(head, "action_code", action)
+    for name, rows in details:
+        for row in rows:
+            if not isinstance(row, dict):
+                raise WmsError(f"{name} holds {row!r}, not rows of details")
+            child = ET.SubElement(element, checked_name(name))
+            for field, value in row.items():
+                if value is not None and not field.startswith("_"):
+                    add(child, field, value)
+    xml = ET.tostring(element, encoding="utf-8")
+    company = str(record.get("company_code") or "")
+    return Prepared(str(key), company, action, xml, record)
+
+
+def add(parent: ET.Element, name: str, value: object) -> None:
+    """Adds one field."""
+    ET.SubElement(parent, checked_name(name)).text = text_of(name, value)
+
+
+def checked_name(name: str) -> str:
+    """An element's name; what is none is refused."""
+    if not NAME.match(name):
+        raise WmsError(f"{name!r} cannot be the name of an XML element")
+    return name
+
+
+def text_of(name: str, value: object) -> str:
+    """A value as text; exact for decimals."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if not isinstance(value, str | int):
+        raise WmsError(f"{name} is {type(value).__name__}, which has no text form")
+    text = str(value)
+    if found := ILLEGAL.search(text):
+        raise WmsError(
+            f"{name} holds the character U+{ord(found[0]):04X}, which XML cannot hold"
+        )
+    return text
+
+
+def split(records: Iterable[Prepared], most: int) -> Iterator[list[Prepared]]:
+    """Groups records so that no document exceeds its size or `most` records."""
+    group: list[Prepared] = []
+    size = 0
+    for record in records:
+        if group and (
+            len(group) >= most or size + len(record.xml) > MAX_DOCUMENT_BYTES
+        ):
+            yield group
+            group, size = [], 0
+        group.append(record)
+        size += len(record.xml)
+    if group:
+        yield group
+
+
+def document(
+    interface: Interface, group: Iterable[Prepared], header: Header, message_id: str
+) -> str:
+    """One document of a group of records."""
+    head = ET.Element("Header")
+    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    for name, value in (
+        ("DocumentVersion", DOCUMENT_VERSION),
+        ("OriginSystem", header.origin_system),
+        ("ClientEnvCode", header.client_environment),
+        ("ParentCompanyCode", header.parent_company),
+        ("Entity", interface.entity),
+        ("TimeStamp", now),
+        ("MessageId", message_id),
+    ):
+        add(head, name, value)
+    body = b"".join(record.xml for record in group).decode("utf-8")
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n<LgfData>'
+        f"{ET.tostring(head, encoding='unicode')}"
+        f"<{interface.list_tag}>{body}</{interface.list_tag}></LgfData>"
+    )
+
+
+def read_answer(content: bytes) -> tuple[bool, str]:
+    """Success and message of an answer; what cannot be read is no success."""
+    text = content.decode("utf-8", "replace")
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        return False, "the answer holds a document type, which no answer needs"
+    try:
+        root = ET.fromstring(text)  # noqa: S314 - no document type, so no entities
+    except ET.ParseError:
+        return False, f"the answer is no XML: {text[:200]!r}"
+    message = root.findtext("response/message") or root.findtext(".//message") or ""
+    part = root.find(".//errors")
+    errors = " ".join(part.itertext()) if part is not None else ""
+    success = (root.findtext("success") or "").strip().lower() == "true"
+    return success, " ".join(f"{message} {errors}".split())

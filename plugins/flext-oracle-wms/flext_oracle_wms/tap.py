@@ -1,0 +1,181 @@
+"""The command `flext-tap-oracle-wms`."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import functools
+from typing import TYPE_CHECKING, Any
+
+from flext_singer import FlextTap, entry_point
+from flext_singer.errors import FlextError
+from singer_sdk import typing as th
+
+from flext_oracle_wms.client import Client
+from flext_oracle_wms.entities import Entity, discover, list_entities
+from flext_oracle_wms.settings import (
+    ALIASES,
+    CONNECTION,
+    canonical,
+    names_of,
+    problems,
+)
+from flext_oracle_wms.streams import (
+    DEFAULT_LOOKBACK_SECONDS,
+    DEFAULT_PAGE_SIZE_ROWS,
+    EntityStream,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from singer_sdk import Stream
+
+TAP_ALIASES = {
+    **ALIASES,
+    "include_entities": "entities",
+    "lookback": "lookback_seconds",
+}
+LISTS = ("entities", "exclude_entities")
+LIST = th.CustomType({"type": ["array", "string"], "items": {"type": "string"}})
+MAX_PAGE_SIZE_ROWS = 1250
+
+
+class TapOracleWms(FlextTap):
+    """Reads the entities of one environment of Oracle WMS Cloud."""
+
+    name = "flext-tap-oracle-wms"
+    package_name = "flext-oracle-wms"
+    dynamic_catalog = True
+    config_jsonschema = th.PropertiesList(
+        *CONNECTION,
+        th.Property(
+            "entities",
+            LIST,
+            title="Entities",
+            description="Entities to read, * and ? as wildcards; default all.",
+        ),
+        th.Property(
+            "exclude_entities",
+            LIST,
+            title="Left out entities",
+            description="Entities to leave out, written the same way.",
+        ),
+        th.Property(
+            "entity_filters",
+            th.ObjectType(additional_properties=th.CustomType({})),
+            title="Filters by entity",
+            description="Query filters by entity: {entity: {field__lookup: value}}.",
+        ),
+        th.Property(
+            "global_filters",
+            th.ObjectType(additional_properties=th.CustomType({})),
+            title="Filters",
+            description="Query filters of every entity.",
+        ),
+        th.Property(
+            "field_selection",
+            th.CustomType({"type": ["object", "array", "string"]}),
+            title="Fields",
+            description="Fields to read: {entity: [field, ...]}; default all.",
+        ),
+        th.Property(
+            "page_mode",
+            th.StringType,
+            default="sequenced",
+            allowed_values=["sequenced", "paged"],
+            title="Page mode",
+            description="sequenced is a cursor; paged counts first and is slower.",
+        ),
+        th.Property(
+            "page_size",
+            th.IntegerType(minimum=1, maximum=MAX_PAGE_SIZE_ROWS),
+            default=DEFAULT_PAGE_SIZE_ROWS,
+            title="Page size",
+            description="Rows per request, at most 1,250.",
+        ),
+        th.Property(
+            "start_date",
+            th.StringType,
+            title="Start date",
+            description="Earliest change that the first run reads; default all.",
+        ),
+        th.Property(
+            "lookback_seconds",
+            th.NumberType(minimum=0),
+            default=DEFAULT_LOOKBACK_SECONDS,
+            title="Look-back (seconds)",
+            description="How far before the bookmark a run begins, for late commits.",
+        ),
+    ).to_dict()
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        self._config = canonical(self._config, TAP_ALIASES, LISTS)
+        return super()._validate_config(raise_errors=raise_errors)
+
+    def check_settings(self) -> list[str]:
+        """Sentences about settings that do not go together."""
+        return problems(self.config)
+
+    @functools.cached_property
+    def client(self) -> Client:
+        """The connection; made when it is first needed."""
+        return Client(self.config, user_agent=f"{self.name}/{self.plugin_version}")
+
+    def discover_streams(self) -> Sequence[Stream]:
+        """One stream per entity that is wanted and readable."""
+        found = self.cached_discovery(self.look_up)
+        return [
+            EntityStream(self, Entity(name, kinds))
+            for name, kinds in found["entities"].items()
+        ]
+
+    def look_up(self) -> dict[str, Any]:
+        """Asks the service: {"entities": {name: {field: kind}}}."""
+        every = list_entities(self.client)
+        patterns = names_of(self.config.get("entities"))
+        self.refuse_unknown(patterns, every)
+        excluded = names_of(self.config.get("exclude_entities"))
+        selected = self.wanted_streams()
+        wanted = [
+            name
+            for name in every
+            if (not patterns or matches(name, patterns))
+            and not matches(name, excluded)
+            and selected.matches(name)
+        ]
+        entities, reasons = discover(self.client, wanted)
+        for name in patterns:
+            if name in reasons:
+                raise FlextError(
+                    f"the entity {name!r} cannot be read: {reasons[name]}",
+                    where=f"entities of {self.name}",
+                    fix="give the user the permission, or take it out of `entities`",
+                )
+        return {"entities": {entity.name: dict(entity.kinds) for entity in entities}}
+
+    def refuse_unknown(self, patterns: list[str], every: list[str]) -> None:
+        """An entity that does not exist is an error, not an empty stream."""
+        for pattern in patterns:
+            if matches_any(every, pattern):
+                continue
+            near = difflib.get_close_matches(pattern, every, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise FlextError(
+                f"the service has no entity {pattern!r}",
+                where=f"entities of {self.name}",
+                fix=f"{hint}It names {len(every)} entities to this user",
+            )
+
+
+def matches(name: str, patterns: list[str]) -> bool:
+    """Whether a name fits one of the patterns."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def matches_any(names: list[str], pattern: str) -> bool:
+    """Whether a pattern fits any of the names."""
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
+
+
+main = entry_point(TapOracleWms)
