@@ -7,13 +7,15 @@ takes is not documented in full: both are settings.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from flext_oracle_wms.errors import AuthenticationError
+from flext_oracle_wms.answers import TRANSIENT_STATUS, retry_after
+from flext_oracle_wms.errors import AuthenticationError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -21,12 +23,17 @@ if TYPE_CHECKING:
 # A token is renewed this long before it ends, so that no request meets its end.
 RENEW_EARLY_SECONDS = 30.0
 DEFAULT_LIFETIME_SECONDS = 3600.0
+TOKEN_ATTEMPTS = 4
 
 
 class BearerAuth(httpx.Auth):
     """Adds a token; on one 401 gets a new one and repeats the request once.
 
     Thread-safe: several requests that meet an ended token share one renewal.
+
+    Args:
+        fetch: Gives (token, lifetime in seconds).
+        clock: Monotonic seconds.
     """
 
     requires_response_body = False
@@ -34,7 +41,6 @@ class BearerAuth(httpx.Auth):
     def __init__(
         self, fetch: Callable[[], tuple[str, float]], clock: Callable[[], float]
     ) -> None:
-        """Takes a function that gives (token, lifetime in seconds)."""
         self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
@@ -63,44 +69,78 @@ class BearerAuth(httpx.Auth):
             return self._token
 
 
-def token_fetcher(
-    config: Mapping[str, Any], client: httpx.Client, token_url: str
-) -> Callable[[], tuple[str, float]]:
-    """Gives the function that asks the token endpoint.
+class TokenEndpoint:
+    """Asks for tokens.
 
     Args:
         config: oauth_grant, oauth_client_id, oauth_client_secret, oauth_scope,
             username, password, oauth_refresh_token.
         client: A client without authentication that follows no redirects.
-        token_url: Absolute URL of the token endpoint.
+        url: Absolute URL of the token endpoint.
+        sleep: How waiting is done.
     """
-    grant = config.get("oauth_grant", "client_credentials")
-    latest = {"refresh_token": config.get("oauth_refresh_token", "")}
 
-    def fetch() -> tuple[str, float]:
-        form = {"grant_type": grant}
-        if config.get("oauth_scope"):
-            form["scope"] = config["oauth_scope"]
-        if grant == "password":
-            form |= {"username": config["username"], "password": config["password"]}
-        if grant == "refresh_token":
-            form["refresh_token"] = latest["refresh_token"]
-        client_id, secret = config["oauth_client_id"], config["oauth_client_secret"]
-        try:
-            response = client.post(token_url, data=form, auth=(client_id, secret))
-        except httpx.HTTPError as error:
-            raise AuthenticationError(
-                f"no token from {token_url}: {error or type(error).__name__}."
-                " Check oauth_token_url and the network"
-            ) from error
-        token, lifetime = read_token(response, token_url)
-        try:
-            latest["refresh_token"] = response.json()["refresh_token"]
-        except (KeyError, TypeError):
-            pass  # the old one stays good (RFC 6749 §6)
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        client: httpx.Client,
+        url: str,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._url = url
+        self._sleep = sleep
+        self._grant = config.get("oauth_grant") or "client_credentials"
+        self._refresh_token = config.get("oauth_refresh_token") or ""
+
+    def fetch(self) -> tuple[str, float]:
+        """Gives a new token and its lifetime in seconds.
+
+        Raises:
+            AuthenticationError: The endpoint refused, or answered no token.
+            TransientError: It cannot be reached for now.
+        """
+        form = {"grant_type": self._grant}
+        if self._config.get("oauth_scope"):
+            form["scope"] = self._config["oauth_scope"]
+        if self._grant == "password":
+            form |= {
+                "username": self._config["username"],
+                "password": self._config["password"],
+            }
+        if self._grant == "refresh_token":
+            form["refresh_token"] = self._refresh_token
+        response = self._post(form)
+        token, lifetime = read_token(response, self._url)
+        with contextlib.suppress(KeyError, TypeError):
+            # Without a new one the old one stays good (RFC 6749 §6).
+            self._refresh_token = response.json()["refresh_token"]
         return token, lifetime
 
-    return fetch
+    def _post(self, form: Mapping[str, str]) -> httpx.Response:
+        """Sends the form, and again while the endpoint is only busy."""
+        secret = (self._config["oauth_client_id"], self._config["oauth_client_secret"])
+        failure = ""
+        for attempt in range(TOKEN_ATTEMPTS):
+            wait = 0.5 * 2**attempt
+            try:
+                response = self._client.post(self._url, data=dict(form), auth=secret)
+            except httpx.HTTPError as error:
+                failure = f"{type(error).__name__} {error}".strip()
+            else:
+                if response.status_code not in TRANSIENT_STATUS:
+                    return response
+                failure = f"HTTP {response.status_code}"
+                asked = retry_after(response.headers)
+                wait = wait if asked is None else asked
+            if attempt + 1 < TOKEN_ATTEMPTS:
+                self._sleep(wait)
+        raise TransientError(
+            f"no token: {failure}, {TOKEN_ATTEMPTS} times in a row",
+            where=f"token endpoint {self._url}",
+            fix="check oauth_token_url and the network, or run again later",
+        )
 
 
 def read_token(response: httpx.Response, token_url: str) -> tuple[str, float]:
@@ -109,12 +149,13 @@ def read_token(response: httpx.Response, token_url: str) -> tuple[str, float]:
         body = response.json()
     except ValueError:
         body = None
-    if not isinstance(body, dict) or "access_token" not in body:
+    if not isinstance(body, dict) or not body.get("access_token"):
         known = body if isinstance(body, dict) else {}
         why = known.get("error_description") or known.get("error") or "no token in it"
         raise AuthenticationError(
-            f"the token endpoint {token_url} answered {response.status_code}: {why}."
-            " Check oauth_client_id, oauth_client_secret and oauth_scope"
+            f"HTTP {response.status_code}: {why}",
+            where=f"token endpoint {token_url}",
+            fix="check oauth_grant, oauth_client_id, oauth_client_secret, oauth_scope",
         )
     try:
         lifetime = float(body.get("expires_in") or DEFAULT_LIFETIME_SECONDS)
@@ -124,10 +165,15 @@ def read_token(response: httpx.Response, token_url: str) -> tuple[str, float]:
 
 
 def make_auth(
-    config: Mapping[str, Any], token_client: httpx.Client, base_url: str
+    config: Mapping[str, Any],
+    token_client: httpx.Client,
+    base_url: str,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> httpx.Auth:
     """The authentication of a connection, by its `auth_method`."""
-    if config.get("auth_method", "basic") == "basic":
+    if (config.get("auth_method") or "basic") == "basic":
         return httpx.BasicAuth(config["username"], config["password"])
     token_url = config.get("oauth_token_url") or f"{base_url}/api/oauth2/token/"
-    return BearerAuth(token_fetcher(config, token_client, token_url), time.monotonic)
+    return BearerAuth(
+        TokenEndpoint(config, token_client, token_url, sleep).fetch, time.monotonic
+    )

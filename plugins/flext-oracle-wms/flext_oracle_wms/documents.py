@@ -66,39 +66,45 @@ def prepare(interface: Interface, record: Mapping[str, Any], action: str) -> Pre
     Raises:
         WmsError: The business key is missing, or a value cannot stand in XML.
     """
-    key = record.get(interface.key)
-    if key is None or key == "":
-        key = record.get(interface.final_key)
-    if key is None or key == "":
-        raise WmsError(f"{interface.key} is missing: it is the business key")
-    fields = {
-        name: value
-        for name, value in record.items()
-        if not name.startswith("_") and value is not None and name != "action_code"
-    }
-    fields[interface.key] = key
+    key = key_of(interface, record)
     element = ET.Element(interface.record_tag)
     head = element
     if interface.header_tag:
         head = ET.SubElement(element, interface.header_tag)
-    details = []
-    for name, value in fields.items():
+    details: list[tuple[str, list[Any]]] = []
+    for name, value in (dict(record) | {interface.key: key}).items():
+        if name.startswith("_") or value is None or name == "action_code":
+            continue
         if isinstance(value, list):
             details.append((name, value))
         else:
             add(head, name, value)
     add(head, "action_code", action)
     for name, rows in details:
-        for row in rows:
-            if not isinstance(row, dict):
-                raise WmsError(f"{name} holds {row!r}, not rows of details")
-            child = ET.SubElement(element, checked_name(name))
-            for field, value in row.items():
-                if value is not None and not field.startswith("_"):
-                    add(child, field, value)
-    xml = ET.tostring(element, encoding="utf-8")
+        add_rows(element, name, rows)
+    xml = ET.tostring(element, encoding="utf-8", xml_declaration=False)
     company = str(record.get("company_code") or "")
-    return Prepared(str(key), company, action, xml, record)
+    return Prepared(key, company, action, xml, record)
+
+
+def key_of(interface: Interface, record: Mapping[str, Any]) -> str:
+    """The record's business key, under the interface's name or the final entity's."""
+    for name in (interface.key, interface.final_key):
+        value = record.get(name)
+        if value is not None and value != "":
+            return str(value)
+    raise WmsError(f"{interface.key} is missing: it is the business key")
+
+
+def add_rows(parent: ET.Element, name: str, rows: Iterable[Any]) -> None:
+    """Adds details, one element for each row."""
+    for row in rows:
+        if not isinstance(row, dict):
+            raise WmsError(f"{name} holds {row!r}, not rows of details")
+        child = ET.SubElement(parent, checked_name(name))
+        for field, value in row.items():
+            if value is not None and not field.startswith("_"):
+                add(child, field, value)
 
 
 def add(parent: ET.Element, name: str, value: object) -> None:

@@ -20,7 +20,7 @@ from flext_oracle_wms.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from flext_oracle_wms.client import Client
 
@@ -53,6 +53,12 @@ KINDS = {
     "nested object": "set",
     "list": "set",
     **dict.fromkeys(TEXT_KINDS, "text"),
+}
+KINDS_OF_VALUES = {
+    bool: "boolean",
+    int: "integer",
+    Decimal: "decimal",
+    str: "text",
 }
 SCHEMAS: dict[str, dict[str, Any]] = {
     "integer": {"type": ["integer", "null"]},
@@ -120,45 +126,68 @@ def list_entities(client: Client) -> list[str]:
         ]
     else:
         raise WmsError(
-            f"GET /entity/ answered with {type(answer).__name__}, not with a list of"
-            " entities. Check base_url: it ends in the environment's name"
+            f"the answer is {type(answer).__name__}, not a list of entities",
+            where="GET /entity/",
+            fix="check base_url: it ends in the environment's name",
         )
     return sorted(names)
 
 
-def describe_entity(client: Client, name: str) -> tuple[Entity | None, str]:
-    """Columns of one entity, or None and the reason why it cannot be read."""
+def describe_entity(
+    client: Client, name: str, filters: Mapping[str, str] | None = None
+) -> tuple[Entity | None, str]:
+    """Columns of one entity, or None and the reason why it cannot be read.
+
+    Args:
+        client: The connection.
+        name: The entity.
+        filters: Query filters without which it may not be listed at all.
+    """
     try:
         kinds = described_kinds(client, name)
-        rows = sample(client, name)
-    except PermissionDeniedError as error:
-        return None, str(error)
-    except RequestRefusedError as error:
-        # inventory_history is only listed with filters: describe alone must do.
-        rows, kinds = [], described_kinds(client, name)
-        if not kinds:
-            return None, str(error)
+        rows = sample(client, name, filters or {})
+    except (PermissionDeniedError, RequestRefusedError) as error:
+        return None, error.what
+    shown: dict[str, set[str]] = {}
     for row in rows:
         for field, value in row.items():
-            kind = kind_of_value(field, value)
-            if field not in kinds:
-                kinds[field] = kind or "text"
-            elif kind in {"relation", "set"}:
-                # A row shows what `describe` calls a plain field.
-                kinds[field] = kind
+            shown.setdefault(field, set())
+            if kind := kind_of_value(field, value):
+                shown[field].add(kind)
+    for field in [*kinds, *shown]:
+        kinds[field] = settle(field, kinds.get(field), shown.get(field, set()))
     if "id" not in kinds:
         return None, "neither describe nor its rows show an id"
-    return Entity(
-        name, dict(sorted(kinds.items(), key=lambda item: item[0] != "id"))
-    ), ""
+    ordered = sorted(kinds.items(), key=lambda item: item[0] != "id")
+    return Entity(name, dict(ordered)), ""
+
+
+def settle(field: str, described: str | None, shown: set[str]) -> str:
+    """The kind of a field, of what `describe` says and what rows show.
+
+    Rows count more where they show more than a plain value. A foreign key that
+    `describe` calls an integer is a relation unless rows show bare numbers: the
+    guide names `status_id` as the exception.
+    """
+    for kind in ("set", "relation"):
+        if kind in shown:
+            return kind
+    if described is not None:
+        is_key = field.endswith("_id") and not field.endswith("status_id")
+        if described == "integer" and is_key and "integer" not in shown:
+            return "relation"
+        return described
+    if len(shown) == 1:
+        return next(iter(shown))
+    return "decimal" if shown == {"integer", "decimal"} else "text"
 
 
 def described_kinds(client: Client, name: str) -> dict[str, str]:
     """Fields by kind from `describe`; empty where an entity has none."""
     try:
         answer = client.get_json(client.entity_path(name, "describe"))
-    except NotFoundError:
-        return {}
+    except (NotFoundError, RequestRefusedError):
+        return {}  # not every entity has it; rows must do
     fields = answer.get("fields") if isinstance(answer, dict) else None
     if not isinstance(fields, dict):
         return {}
@@ -166,7 +195,9 @@ def described_kinds(client: Client, name: str) -> dict[str, str]:
     for field, about in fields.items():
         written = about.get("type", "") if isinstance(about, dict) else about
         kind = KINDS.get(str(written).lower())
-        if field.endswith("_set"):
+        if field in AUDIT_INSTANTS:
+            kind = "datetime"  # bookmarks are compared as instants, whatever is said
+        elif field.endswith("_set"):
             kind = "set"
         elif field == "status_id" or (
             field.endswith("status_id") and kind == "relation"
@@ -184,12 +215,14 @@ def described_kinds(client: Client, name: str) -> dict[str, str]:
     return kinds
 
 
-def sample(client: Client, name: str) -> list[dict[str, Any]]:
+def sample(
+    client: Client, name: str, filters: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """A few rows; no rows is an answer too."""
     try:
         answer = client.get_json(
             client.entity_path(name),
-            {"page_mode": "sequenced", "page_size": str(SAMPLE_ROWS)},
+            {**filters, "page_mode": "sequenced", "page_size": str(SAMPLE_ROWS)},
         )
     except NotFoundError:
         return []
@@ -199,31 +232,31 @@ def sample(client: Client, name: str) -> list[dict[str, Any]]:
 
 def kind_of_value(field: str, value: object) -> str | None:
     """What a value shows of its field; None when it shows nothing."""
-    if field.endswith("_set"):
+    if field.endswith("_set") or isinstance(value, list):
         return "set"
     if isinstance(value, dict):
         return "relation" if {"id", "key"} <= value.keys() else "set"
-    if isinstance(value, list):
-        return "set"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
-    if isinstance(value, Decimal):
-        return "decimal"
     if field in AUDIT_INSTANTS:
         return "datetime"
-    return None if value is None else "text"
+    return KINDS_OF_VALUES.get(type(value))
 
 
 def discover(
-    client: Client, wanted: Iterable[str]
+    client: Client,
+    wanted: Iterable[str],
+    filters: Callable[[str], Mapping[str, str]] = lambda _: {},
 ) -> tuple[list[Entity], dict[str, str]]:
-    """Describes the wanted entities; gives them and why others are left out."""
+    """Describes the wanted entities; gives them and why others are left out.
+
+    Args:
+        client: The connection.
+        wanted: Names of entities that exist.
+        filters: Gives an entity's configured query filters.
+    """
     found: list[Entity] = []
     excluded: dict[str, str] = {}
     for name in wanted:
-        entity, reason = describe_entity(client, name)
+        entity, reason = describe_entity(client, name, filters(name))
         if entity is None:
             excluded[name] = reason
             logger.warning("%s is left out: %s", name, reason)

@@ -43,8 +43,8 @@ def path_of_link(link: str, origin: str) -> str:
         is_ours = False
     if not is_ours or (parts.hostname or "").lower() != (ours.hostname or "").lower():
         raise WmsError(
-            f"the service sent a link to another host: {parts.scheme}://{parts.netloc};"
-            f" only {origin} gets this connection's credentials."
-            " Fix base_url if that host is the right one"
+            f"the service sent a link to another host: {parts.scheme}://"
+            f"{parts.hostname}; only {origin} gets this connection's credentials",
+            fix="set base_url to that host if it is the right one",
         )
     return path

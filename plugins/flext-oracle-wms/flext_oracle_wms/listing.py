@@ -1,15 +1,18 @@
 """Reading a list to its end, whatever the pages do.
 
 `sequenced` pages are a cursor over ascending ids, so rows that change, come or go
-while we read shift nothing. `paged` pages have no order of their own: they are only
-read with `ordering=id`. The end is where `next_page` is missing; a short page is not
-the end, because the service may cap page_size.
+while we read shift nothing; their `next_page` is followed as it is. `paged` pages
+count rows, so a row that goes while we read would hide another one: here each page
+asks for what comes after the last id, in the order of ids, and next_page only says
+whether there is more. The end is where next_page is missing; a short page is not the
+end, because the service may cap page_size.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flext_oracle_wms.errors import NotFoundError, RequestRefusedError, WmsError
 
@@ -44,52 +47,99 @@ def read_pages(
         WmsError: The pages run in a circle, lead elsewhere, or are not lists.
     """
     params = {**filters, "page_size": str(page_size), "page_mode": page_mode}
-    if page_mode == "paged":
-        params.setdefault("ordering", "id")
+    is_keyset = page_mode == "paged"
+    if is_keyset:
+        params["ordering"] = "id"
     path, query = client.entity_path(entity), dict(params)
     seen: set[str] = set()
     last_id: int | None = None
-    is_ascending = page_mode == "sequenced"
+    before: list[Any] = []
+    is_ascending, is_resumed = True, False
     while True:
         try:
             rows, next_page = read_page(client, entity, path, query)
         except (NotFoundError, RequestRefusedError) as error:
-            if last_id is None:
-                if isinstance(error, NotFoundError):
-                    return  # documented: no rows is a 404
-                raise
-            if not is_ascending:
-                raise WmsError(
-                    f"{entity}: a page after id {last_id} was refused and its rows are"
-                    f" not in the order of ids, so the list cannot go on: {error}"
-                ) from error
+            if is_end(
+                error, entity, last_id, is_ascending=is_ascending, is_again=is_resumed
+            ):
+                return
             # The end, or a cursor that went stale: asking for what comes after the
             # last id tells which, and goes on from there.
-            logger.info("%s: going on after id %d: %s", entity, last_id, error)
+            logger.info("%s: going on after id %s: %s", entity, last_id, error)
             path, query = client.entity_path(entity), resumed(params, last_id)
-            last_id = None
+            is_resumed = True
             continue
         ids = [row.get("id") for row in rows]
-        if is_ascending and ids:
-            is_ascending = ascending(ids, last_id)
+        if ids and ids == before:
+            raise_loop(entity, path)
+        is_ascending = is_ascending and ascending(ids, last_id)
+        if is_keyset and not is_ascending:
+            raise WmsError(
+                "the service ignores ordering=id or id__gt, so pages cannot be told"
+                " apart",
+                where=f"entity {entity!r}",
+                fix="set page_mode to sequenced",
+            )
+        before = ids
         last_id = ids[-1] if ids and isinstance(ids[-1], int) else last_id
         yield rows
         if not next_page:
             return
         path, query = client.link(next_page), {}
-        if path in seen:
-            raise WmsError(
-                f"{entity}: the service sent the same next_page twice"
-                f" ({path[:200]}); the list would never end"
-            )
+        is_resumed = is_keyset
+        if is_keyset:
+            path, query = client.entity_path(entity), resumed(params, last_id)
+        elif path in seen:
+            raise_loop(entity, path)
         seen.add(path)
 
 
-def resumed(params: Mapping[str, str], last_id: int) -> dict[str, str]:
+def is_end(
+    error: NotFoundError | RequestRefusedError,
+    entity: str,
+    last_id: int | None,
+    *,
+    is_ascending: bool,
+    is_again: bool,
+) -> bool:
+    """Whether a refused page means that there are no more rows.
+
+    Args:
+        error: How the page was refused.
+        entity: Whose list it is.
+        last_id: Id of the last row so far; None before the first.
+        is_ascending: Whether all ids so far went up.
+        is_again: Whether the page was asked for by `last_id` already.
+
+    Returns:
+        True at the end; False when the list may go on after `last_id`.
+    """
+    if last_id is None or is_again:
+        if isinstance(error, NotFoundError):
+            return True  # documented: no rows is a 404
+        raise error
+    if not is_ascending:
+        raise WmsError(
+            f"a page after id {last_id} was refused and its rows are not in the order"
+            f" of ids, so the list cannot go on: {error}",
+            where=f"entity {entity!r}",
+            fix="leave `ordering` out of the filters",
+        ) from error
+    return False
+
+
+def raise_loop(entity: str, path: str) -> NoReturn:
+    """Refuses to read a page again."""
+    raise WmsError(
+        f"the service sent the same page twice ({path[:200]}); the list would never"
+        " end",
+        where=f"entity {entity!r}",
+    )
+
+
+def resumed(params: Mapping[str, str], last_id: int | None) -> dict[str, str]:
     """The list's parameters for what comes after an id."""
-    query = dict(params)
-    query["id__gt"] = str(last_id)
-    return query
+    return {**params, "id__gt": str(last_id or 0)}
 
 
 def read_page(
@@ -99,10 +149,15 @@ def read_page(
     answer = client.get_json(path, query or None)
     rows = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise WmsError(f"{entity}: the service's answer is no page of rows")
+        raise WmsError(
+            "the service's answer is no page of rows", where=f"entity {entity!r}"
+        )
     next_page = answer.get("next_page")
     if next_page is not None and not isinstance(next_page, str):
-        raise WmsError(f"{entity}: next_page is {type(next_page).__name__}, not a link")
+        raise WmsError(
+            f"next_page is {type(next_page).__name__}, not a link",
+            where=f"entity {entity!r}",
+        )
     return rows, next_page
 
 
@@ -111,4 +166,4 @@ def ascending(ids: list[Any], last_id: int | None) -> bool:
     if not all(isinstance(number, int) for number in ids):
         return False
     chain = ids if last_id is None else [last_id, *ids]
-    return all(a < b for a, b in zip(chain, chain[1:], strict=False))
+    return all(a < b for a, b in pairwise(chain))

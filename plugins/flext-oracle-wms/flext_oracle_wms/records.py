@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal, InvalidOperation
+import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from flext_oracle_wms.errors import WmsError
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from flext_oracle_wms.entities import Entity
 
 
+MAX_DIGITS = 1000  # a number like 1e999999999 is no key and no quantity
+
+
 class BadValueError(WmsError):
     """A value that its column cannot hold; names entity, id and field."""
 
@@ -22,35 +26,38 @@ class BadValueError(WmsError):
 def flattener(entity: Entity) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     """Gives the function that makes a record of one of the entity's rows.
 
-    Fields that discovery did not see are dropped and counted by the caller; a field
+    Fields that discovery did not see are dropped and reported by the caller; a field
     that a row lacks is null.
     """
     plans = [(field, kind, CONVERTERS[kind]) for field, kind in entity.kinds.items()]
 
     def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
         record: dict[str, Any] = {}
-        for field, kind, convert in plans:
-            value = row.get(field)
-            try:
-                convert(record, field, value)
-            except (ValueError, TypeError, InvalidOperation, WmsError) as error:
-                raise BadValueError(
-                    f"{entity.name} id {row.get('id')}: {field} is"
-                    f" {str(value)[:80]!r}, not {kind} ({error})"
-                ) from None
+        get = row.get
+        field, kind = "id", "integer"
+        try:
+            for field, kind, convert in plans:  # noqa: B007 - the error names them
+                convert(record, field, get(field))
+        except (ValueError, TypeError, ArithmeticError, WmsError) as error:
+            raise BadValueError(
+                f"{field} is {str(get(field))[:80]!r}, not {kind} ({error})",
+                where=f"{entity.name} id {get('id')}",
+            ) from None
+        if record["id"] is None:
+            raise BadValueError("a row has no id", where=f"entity {entity.name!r}")
         return record
 
     return flatten
 
 
 def put_text(record: dict[str, Any], field: str, value: Any) -> None:
-    """Text as it came; an empty text stays empty."""
+    """Text as it came, an empty one too; what is nested as JSON text."""
     if value is None or isinstance(value, str):
         record[field] = value
     elif isinstance(value, bool | int | Decimal):
         record[field] = str(value)
     else:
-        raise TypeError(type(value).__name__)
+        record[field] = json.dumps(value, default=str, ensure_ascii=False)
 
 
 def put_integer(record: dict[str, Any], field: str, value: Any) -> None:
@@ -63,8 +70,8 @@ def put_integer(record: dict[str, Any], field: str, value: Any) -> None:
         record[field] = value
     else:
         number = Decimal(str(value))
-        if number != number.to_integral_value():
-            raise ValueError("it has a fraction")
+        if number.adjusted() > MAX_DIGITS or number != number.to_integral_value():
+            raise ValueError("it is no whole number")
         record[field] = int(number)
 
 
@@ -95,7 +102,13 @@ def put_datetime(record: dict[str, Any], field: str, value: Any) -> None:
 
 def put_date(record: dict[str, Any], field: str, value: Any) -> None:
     """A calendar date."""
-    record[field] = dt.date.fromisoformat(value).isoformat() if value else None
+    if not value:
+        record[field] = None
+        return
+    day, _, time = value.partition("T")
+    if time and not time.startswith("00:00:00"):
+        raise ValueError("it has a time of day")
+    record[field] = dt.date.fromisoformat(day).isoformat()
 
 
 def put_relation(record: dict[str, Any], field: str, value: Any) -> None:
@@ -109,17 +122,22 @@ def put_relation(record: dict[str, Any], field: str, value: Any) -> None:
 
 
 def put_set(record: dict[str, Any], field: str, value: Any) -> None:
-    """`{"result_count", "url"}`, the child rows themselves, or nothing."""
+    """`{"result_count", "url"}`, the child rows themselves, or nothing.
+
+    What has another form is kept as the one element of `_data`.
+    """
     count: Any = None
     url: Any = None
     data: Any = None
-    if isinstance(value, dict):
+    if isinstance(value, dict) and "result_count" in value:
         count, url = value.get("result_count"), value.get("url")
     elif isinstance(value, list):
         count, data = len(value), value
-    elif value is not None:
-        raise TypeError(type(value).__name__)
-    record |= {f"{field}_count": count, f"{field}_url": url, f"{field}_data": data}
+    elif value is not None and value != "":
+        data = [value]
+    record[f"{field}_count"] = count
+    record[f"{field}_url"] = url
+    record[f"{field}_data"] = data
 
 
 CONVERTERS: dict[str, Callable[[dict[str, Any], str, Any], None]] = {

@@ -13,6 +13,12 @@ from singer_sdk import typing as th
 
 from flext_oracle_wms.client import Client
 from flext_oracle_wms.entities import Entity, discover, list_entities
+from flext_oracle_wms.queries import (
+    DEFAULT_LOOKBACK_SECONDS,
+    own_filters,
+    parse_start,
+    selection_problems,
+)
 from flext_oracle_wms.settings import (
     ALIASES,
     CONNECTION,
@@ -20,11 +26,7 @@ from flext_oracle_wms.settings import (
     names_of,
     problems,
 )
-from flext_oracle_wms.streams import (
-    DEFAULT_LOOKBACK_SECONDS,
-    DEFAULT_PAGE_SIZE_ROWS,
-    EntityStream,
-)
+from flext_oracle_wms.streams import DEFAULT_PAGE_SIZE_ROWS, EntityStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
 TAP_ALIASES = {
     **ALIASES,
     "include_entities": "entities",
+    "excluded_entities": "exclude_entities",
     "lookback": "lookback_seconds",
+    "pagination_mode": "page_mode",
 }
 LISTS = ("entities", "exclude_entities")
 LIST = th.CustomType({"type": ["array", "string"], "items": {"type": "string"}})
@@ -65,7 +69,10 @@ class TapOracleWms(FlextTap):
             "entity_filters",
             th.ObjectType(additional_properties=th.CustomType({})),
             title="Filters by entity",
-            description="Query filters by entity: {entity: {field__lookup: value}}.",
+            description=(
+                "Query filters by entity: {entity: {field__lookup: value}}; a list of"
+                " such filters is read one after the other."
+            ),
         ),
         th.Property(
             "global_filters",
@@ -77,7 +84,10 @@ class TapOracleWms(FlextTap):
             "field_selection",
             th.CustomType({"type": ["object", "array", "string"]}),
             title="Fields",
-            description="Fields to read: {entity: [field, ...]}; default all.",
+            description=(
+                "Fields to read: {entity: [field, ...]}, default all; other entities'"
+                " fields as company_id__code or company_id__code:alias."
+            ),
         ),
         th.Property(
             "page_mode",
@@ -115,7 +125,16 @@ class TapOracleWms(FlextTap):
 
     def check_settings(self) -> list[str]:
         """Sentences about settings that do not go together."""
-        return problems(self.config)
+        found = problems(self.config) + selection_problems(self.config)
+        if start := self.config.get("start_date"):
+            try:
+                parse_start(start)
+            except ValueError:
+                found.append(
+                    f"start_date {start!r} is no date: write 2024-01-31 or"
+                    " 2024-01-31T08:00:00Z"
+                )
+        return found
 
     @functools.cached_property
     def client(self) -> Client:
@@ -144,20 +163,23 @@ class TapOracleWms(FlextTap):
             and not matches(name, excluded)
             and selected.matches(name)
         ]
-        entities, reasons = discover(self.client, wanted)
+        entities, reasons = discover(
+            self.client, wanted, lambda name: own_filters(name, self.config)[0]
+        )
         for name in patterns:
             if name in reasons:
                 raise FlextError(
                     f"the entity {name!r} cannot be read: {reasons[name]}",
                     where=f"entities of {self.name}",
-                    fix="give the user the permission, or take it out of `entities`",
+                    fix="give the user the permission, set entity_filters where it is"
+                    " only listed with filters, or take it out of `entities`",
                 )
         return {"entities": {entity.name: dict(entity.kinds) for entity in entities}}
 
     def refuse_unknown(self, patterns: list[str], every: list[str]) -> None:
         """An entity that does not exist is an error, not an empty stream."""
         for pattern in patterns:
-            if matches_any(every, pattern):
+            if fnmatch.filter(every, pattern):
                 continue
             near = difflib.get_close_matches(pattern, every, 1)
             hint = f"did you mean {near[0]!r}? " if near else ""
@@ -171,11 +193,6 @@ class TapOracleWms(FlextTap):
 def matches(name: str, patterns: list[str]) -> bool:
     """Whether a name fits one of the patterns."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def matches_any(names: list[str], pattern: str) -> bool:
-    """Whether a pattern fits any of the names."""
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
 
 
 main = entry_point(TapOracleWms)

@@ -442,6 +442,9 @@ class Rows:
         self._next: dict[str, int] = dict.fromkeys(self.entities, 1)
         self.hidden: set[tuple[str, int]] = set()
         """Rows outside the user's eligible facilities."""
+        self.raw: dict[tuple[str, int], tuple[Row, list[str]]] = {}
+        """What a row shows instead of its values, and fields that it lacks."""
+        self._unordered: set[str] = set()
 
     def insert(
         self, entity: str, values: Row, mod_ts: dt.datetime | None = None
@@ -450,6 +453,8 @@ class Rows:
         with self.lock:
             spec = self.entities[entity]
             number = values.get("id") or self._next[entity]
+            if number < self._next[entity]:
+                self._unordered.add(entity)
             self._next[entity] = max(self._next[entity], number) + 1
             now = mod_ts or self.clock.now()
             row: Row = {"id": number}
@@ -491,11 +496,25 @@ class Rows:
     def visible(self, entity: str) -> list[Row]:
         """Rows the user may see, by id."""
         with self.lock:
+            rows = self._rows[entity]
+            if entity in self._unordered:
+                rows = self._rows[entity] = dict(sorted(rows.items()))
+                self._unordered.discard(entity)
+            if not self.hidden:
+                return list(rows.values())
             return [
                 row
-                for number, row in sorted(self._rows[entity].items())
+                for number, row in rows.items()
                 if (entity, number) not in self.hidden
             ]
+
+    def children(self, entity: str, pointer: str) -> dict[int, list[Row]]:
+        """Visible rows of an entity by what a relation of theirs points to."""
+        out: dict[int, list[Row]] = {}
+        for row in self.visible(entity):
+            if row.get(pointer) is not None:
+                out.setdefault(row[pointer], []).append(row)
+        return out
 
     def find(self, entity: str, **values: object) -> Row | None:
         return next(
@@ -640,6 +659,10 @@ class Rows:
                 },
                 at,
             )
+            if n % 7 == 0:
+                self.insert(
+                    "inventory_lock", {"container_id": box["id"], "code": "QC"}, at
+                )
             if n % 10 == 0:
                 self.insert(
                     "ib_shipment",

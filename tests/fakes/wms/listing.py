@@ -24,6 +24,12 @@ MAX_HISTORY = (
 )
 
 
+LISTED_SETS = {"order_lock_set", "inventory_lock_set", "serial_nbr_set"}
+"""Small sets that come as the rows themselves (seen on the wire)."""
+NOT_ENTITIES = {"company_type"}
+"""Relations to these have a blank url: the API does not offer them."""
+
+
 class Listing:
     """Answers GET for one server; knows nothing of HTTP beyond query pairs."""
 
@@ -33,8 +39,15 @@ class Listing:
 
     # -- representation ----------------------------------------------------------
     def represent(
-        self, entity: Entity, row: Row, base: str, zone: str
+        self,
+        entity: Entity,
+        row: Row,
+        base: str,
+        zone: str,
+        children: dict[str, dict[int, list[Row]]] | None = None,
     ) -> dict[str, Any]:
+        if children is None:
+            children = self.children(entity)
         out: dict[str, Any] = {
             "id": row["id"],
             "url": f"{base}/{entity.name}/{row['id']}",
@@ -44,17 +57,16 @@ class Listing:
                 continue
             if name in entity.sets:
                 child, pointer = entity.sets[name]
-                count = sum(
-                    1 for c in self.rows.visible(child) if c.get(pointer) == row["id"]
-                )
-                out[name] = (
-                    {
-                        "result_count": count,
+                rows = children[name].get(row["id"], [])
+                if not rows:
+                    out[name] = None
+                elif name in LISTED_SETS:
+                    out[name] = [{"id": c["id"], "code": c.get("code")} for c in rows]
+                else:
+                    out[name] = {
+                        "result_count": len(rows),
                         "url": f"{base}/{child}/?{pointer}={row['id']}",
                     }
-                    if count
-                    else None
-                )
             elif name in entity.relations:
                 out[name] = self.relation(entity.relations[name], row.get(name), base)
             else:
@@ -62,7 +74,18 @@ class Listing:
         for name in entity.undescribed:
             if row["id"] % 3 == 0:
                 out[name] = row.get(name, f"note {row['id']}")
+        raw, dropped = self.rows.raw.get((entity.name, row["id"]), ({}, []))
+        out |= raw
+        for name in dropped:
+            out.pop(name, None)
         return out
+
+    def children(self, entity: Entity) -> dict[str, dict[int, list[Row]]]:
+        """The child rows of every set, by parent."""
+        return {
+            name: self.rows.children(child, pointer)
+            for name, (child, pointer) in entity.sets.items()
+        }
 
     def relation(
         self, target: str, number: int | None, base: str
@@ -73,7 +96,8 @@ class Listing:
         key = related.get(
             self.rows.entities[target].key_field, related.get("description", number)
         )
-        return {"id": number, "key": str(key), "url": f"{base}/{target}/{number}"}
+        url = "" if target in NOT_ENTITIES else f"{base}/{target}/{number}"
+        return {"id": number, "key": str(key), "url": url}
 
     def scalar(self, value: Any, kind: str, zone: str) -> Any:
         if isinstance(value, dt.datetime):
@@ -82,17 +106,25 @@ class Listing:
         if isinstance(value, dt.date):
             return value.isoformat()
         if isinstance(value, Decimal):
-            return str(value) if self.switches.decimals_as == "string" else value
+            how = self.switches.decimals_as
+            is_text = how == "string" or (how == "mixed" and value == int(value))
+            return str(value) if is_text else value
         if value is None and kind == "string":
             return ""
         return value
 
     def project(
-        self, entity: Entity, row: Row, query: dict[str, str], base: str, zone: str
+        self,
+        entity: Entity,
+        row: Row,
+        query: dict[str, str],
+        base: str,
+        zone: str,
+        children: dict[str, dict[int, list[Row]]] | None = None,
     ) -> dict[str, Any]:
         if "values_list" in query:
             return self.values_list(entity, row, query["values_list"], zone)
-        whole = self.represent(entity, row, base, zone)
+        whole = self.represent(entity, row, base, zone, children)
         if "fields" in query:
             wanted = query["fields"].split(",")
             unknown = [
@@ -216,7 +248,7 @@ class Listing:
             "previous_page": self.link(entity, {**link, "page": str(page - 1)}, base)
             if page > 1
             else None,
-            "results": [self.project(entity, row, pairs, base, zone) for row in part],
+            "results": self.projected(entity, part, pairs, base, zone),
         }
 
     def sequenced(
@@ -260,8 +292,19 @@ class Listing:
             )
             if after
             else None,
-            "results": [self.project(entity, row, pairs, base, zone) for row in part],
+            "results": self.projected(entity, part, pairs, base, zone),
         }
+
+    def projected(
+        self,
+        entity: Entity,
+        part: list[Row],
+        pairs: dict[str, str],
+        base: str,
+        zone: str,
+    ) -> list[dict[str, Any]]:
+        children = self.children(entity)
+        return [self.project(entity, row, pairs, base, zone, children) for row in part]
 
     def write_cursor(self, position: int, *, reverse: bool = False) -> str:
         stamp = (

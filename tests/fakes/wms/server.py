@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from fakes.http_service.handler import Handler, Reply, Server, Service, dump
 from fakes.wms.auth import CLIENT, USER, Auth
@@ -60,7 +61,11 @@ class Simulator(Service):
         )
         at = self.clock.now() - late
         if operation == "insert":
-            self.rows.insert(entity, change.get("values", {}), at)
+            for _ in range(change.get("count", 1)):
+                self.rows.insert(entity, dict(change.get("values", {})), at)
+        elif operation == "raw":
+            shown = (change.get("values", {}), change.get("drop", []))
+            self.rows.raw[entity, change["id"]] = shown
         elif operation == "update":
             self.rows.update(entity, change["id"], change.get("values", {}), at)
         elif operation == "delete":
@@ -147,15 +152,18 @@ class WmsHandler(Handler):
     """Routes one request of the service."""
 
     server: WmsServer
+    last_modified = ""
 
     def answer(self, method: str, body: bytes) -> Reply:
         parts = urlsplit(self.path)
         query = parse_qsl(parts.query, keep_blank_values=True)
+        self.last_modified = ""
         try:
             status, kind, payload = self.route(method, parts.path, query, body)
         except Refused as refused:
             return self.refusal(refused)
-        return Reply(status, payload, kind)
+        modified = {"Last-Modified": self.last_modified} if self.last_modified else {}
+        return Reply(status, payload, kind, modified)
 
     def refusal(self, refused: Refused) -> Reply:
         headers = (
@@ -218,7 +226,16 @@ class WmsHandler(Handler):
             host = {"127.0.0.1": "LOCALHOST", "localhost": "LocalHost"}.get(
                 host, host.upper()
             )
+        if switches.links_port == "none":
+            return f"http://{host}/{ENVIRONMENT}/wms/lgfapi/v10/entity"
+        if switches.links_port == "https":
+            return f"https://{host}:443/{ENVIRONMENT}/wms/lgfapi/v10/entity"
         return f"http://{host}:{port}/{ENVIRONMENT}/wms/lgfapi/v10/entity"
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date header, by the server's own clock."""
+        at = self.server.service.clock.seconds() if timestamp is None else timestamp
+        return super().date_time_string(at)
 
     def entity(
         self,
@@ -251,7 +268,7 @@ class WmsHandler(Handler):
         if spec is None:
             raise not_found()
         if method in {"GET", "HEAD"}:
-            return self.read(spec, rest, query, base, zone)
+            return self.read(method, spec, rest, query, base, zone)
         try:
             payload = json.loads(body or b"{}", parse_float=Decimal)
         except ValueError:
@@ -268,6 +285,7 @@ class WmsHandler(Handler):
 
     def read(
         self,
+        method: str,
         spec: Entity,
         rest: list[str],
         query: list[tuple[str, str]],
@@ -290,10 +308,15 @@ class WmsHandler(Handler):
         if rest[1] == "describe":
             if not spec.is_described:
                 raise not_found()
-            kinds = {"relation": "field"}
+            keys = simulator.switches.describe_keys_as
+            kinds = {"relation": keys}
+            name, _, other = simulator.switches.describe_more.partition("=")
+            own = {
+                field: other for field in spec.fields if name == f"{spec.name}.{field}"
+            }
             fields = {
                 name: {
-                    "type": kinds.get(kind, kind),
+                    "type": own.get(name) or kinds.get(kind, kind),
                     "required": name == "id",
                     "max_length": None,
                     "choices": None,
@@ -304,7 +327,21 @@ class WmsHandler(Handler):
             return 200, {"parameters": sorted(spec.fields), "fields": fields}
         if not rest[1].isdigit():
             raise not_found()
-        return 200, simulator.listing.retrieve(spec, int(rest[1]), query, base, zone)
+        reply = simulator.listing.retrieve(spec, int(rest[1]), query, base, zone)
+        row = simulator.rows.get(spec.name, int(rest[1])) or {}
+        if spec.has_mod_ts:
+            self.last_modified = row["mod_ts"].astimezone(ZoneInfo(zone)).isoformat()
+        since = self.headers.get("If-Modified-Since")
+        if method == "HEAD" and since and spec.has_mod_ts:
+            try:
+                moment = dt.datetime.fromisoformat(since)
+            except ValueError:
+                raise Refused(400, "Invalid If-Modified-Since.") from None
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=ZoneInfo(zone))
+            if row["mod_ts"] <= moment:
+                return 304, None
+        return 200, reply
 
     def create(
         self, spec: Entity, payload: dict[str, Any], base: str, zone: str

@@ -160,7 +160,11 @@ class Staging:
         with self._lock:
             now = self.rows.clock.seconds()
             due = [entry for entry in self._due if force or entry[0] <= now]
-            self._due = [entry for entry in self._due if entry not in due]
+            if not due:
+                return
+            self._due = [] if force else [e for e in self._due if e[0] > now]
+            if self.switches.stage_reorder:
+                self.rows.random.shuffle(due)
             for _, name, number, record in due:
                 self.process(name, number, record)
 

@@ -21,13 +21,17 @@ class Switches:
     cursor_ttl_seconds: float = 0.0
     """A cursor older than this is refused with 400; 0 means never."""
     links_port: str = "explicit"
-    """`explicit`, `none` or `other_name`: how the host of next_page is written."""
+    """`explicit`, `none`, `https` or `other_name`: how next_page names its host."""
     links_host: str = ""
     """`foreign`: next_page points to a host that must never see credentials."""
     next_page_loop: bool = False
     """next_page points to the page it is on."""
     decimals_as: str = "string"
-    """`string` or `number`."""
+    """`string`, `number`, or `mixed`: numbers in some fields, strings in others."""
+    describe_keys_as: str = "field"
+    """Type that `describe` gives foreign keys: `field`, `relation` or `integer`."""
+    describe_more: str = ""
+    """`entity.field=type`: one type that `describe` names otherwise."""
     legacy_without_slash: str = "404"
     """`404` or `301`."""
     discovery_as: str = "dict"
@@ -56,6 +60,8 @@ class Switches:
     """`503`, or `accept`: more parallel submits than the documented ten."""
     stage_body_over_10mb: str = "413"
     """`413`, or `accept`."""
+    stage_reorder: bool = False
+    """Staged rows are processed in another order than they came."""
     stage_stays_listed: bool = False
     """Processed rows stay in stage_* with status 90 instead of vanishing."""
 

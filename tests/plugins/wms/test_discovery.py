@@ -1,0 +1,108 @@
+"""Discovery: GET /entity/, describe, and rows where neither says enough."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from flext_oracle_wms.entities import describe_entity, list_entities
+from flext_oracle_wms.errors import WmsError
+from flext_singer.errors import FlextError
+from servers.wms_commands import read, tap_of
+
+
+@pytest.mark.parametrize("form", ["dict", "list"])
+def test_the_list_of_entities_may_be_an_object_or_a_list(start, form):
+    stand = start(discovery_as=form)
+    names = list_entities(stand.client())
+    assert names == sorted(stand.rows.entities)
+    assert len(names) >= 40
+
+
+def test_nothing_is_read_about_entities_that_are_not_wanted(stand):
+    assert list(tap_of(stand, "item").streams) == ["item"]
+    assert [path.split("?")[0].split("/entity/")[1] for path in stand.requests()] == [
+        "",
+        "item/describe/",
+        "item/",
+    ]
+
+
+def test_every_entity_becomes_a_stream_except_those_that_cannot_be_read(stand, caplog):
+    with caplog.at_level(logging.WARNING):
+        streams = {stream.name for stream in tap_of(stand).streams.values()}
+    left_out = set(stand.rows.entities) - streams
+    assert left_out == {"user", "inventory_history", "putaway_type"}
+    assert "user is left out: HTTP 403: You do not have permission" in caplog.text
+    assert "inventory_history is left out: HTTP 400" in caplog.text
+    # Neither described nor with rows: there is nothing to make columns of.
+    assert "putaway_type is left out: neither describe nor its rows" in caplog.text
+
+
+def test_an_entity_that_was_asked_for_and_is_forbidden_is_an_error(stand):
+    with pytest.raises(FlextError, match="'user' cannot be read: HTTP 403") as caught:
+        tap_of(stand, "user")
+    assert "permission" in caught.value.fix
+
+
+def test_an_unknown_entity_is_an_error_and_not_an_empty_stream(stand):
+    with pytest.raises(FlextError, match="no entity 'order_hdrs'") as caught:
+        tap_of(stand, "order_hdrs")
+    assert "did you mean 'order_hdr'?" in caught.value.fix
+
+
+def test_entities_take_wildcards_and_exclusions(stand):
+    tap = tap_of(stand, "order_*", exclude_entities="order_lock, *_status")
+    names = [stream.name for stream in tap.streams.values()]
+    assert names == ["order_dtl", "order_hdr", "order_type"]
+
+
+def test_an_entity_without_describe_gets_its_columns_from_rows(stand):
+    stand.rows.insert("putaway_type", {"code": "P1"})
+    schema = read(stand, "putaway_type").schema("putaway_type")
+    assert schema["code"] == {"type": ["string", "null"]}
+    assert schema["id"] == {"type": ["integer"]}
+    assert schema["mod_ts"]["format"] == "date-time"
+
+
+def test_a_column_that_describe_leaves_out_is_found_in_rows(stand):
+    run = read(stand, "item")
+    assert "hazmat_note" in run.schema("item")
+    assert run.records("item")[2]["hazmat_note"] == "note 3"
+
+
+def test_an_unknown_type_is_read_as_text_with_a_warning(start, caplog):
+    stand = start(describe_more="item.part_a=hologram")
+    with caplog.at_level(logging.WARNING):
+        run = read(stand, "item")
+    assert run.schema("item")["part_a"] == {"type": ["string", "null"]}
+    assert "item.part_a has the unknown type 'hologram'" in caplog.text
+
+
+@pytest.mark.parametrize("word", ["field", "relation", "integer"])
+def test_foreign_keys_become_id_and_key_whatever_describe_calls_them(start, word):
+    stand = start(describe_keys_as=word)
+    run = read(stand, "order_hdr", "allocation")
+    schema = run.schema("order_hdr")
+    for stem in ("facility", "company", "order_type"):
+        assert schema[f"{stem}_id"] == {"type": ["integer", "null"]}
+        assert schema[f"{stem}_key"] == {"type": ["string", "null"]}
+    record = run.records("order_hdr")[0]
+    assert (record["facility_id"], record["facility_key"]) == (1, "F1")
+    assert (record["order_type_id"], record["order_type_key"]) == (None, None)
+    # The documented exception is a bare number.
+    assert "status_key" not in schema
+    assert record["status_id"] == 0
+    assert "wave_key" in run.schema("allocation")
+
+
+def test_an_entity_may_have_no_rows_yet(stand):
+    entity, reason = describe_entity(stand.client(), "trailer")
+    assert (reason, entity.kinds["trailer_nbr"]) == ("", "text")
+
+
+def test_a_page_that_is_no_list_of_entities_names_the_base_url(stand):
+    stand.fault("login_page")
+    with pytest.raises(WmsError, match="page instead of data") as caught:
+        list_entities(stand.client())
+    assert "base_url" in caught.value.fix
