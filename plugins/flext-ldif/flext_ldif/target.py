@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flext_singer import FlextTarget, entry_point
+from flext_singer.earlier_state import refuse_if_lost
 from flext_singer.errors import FlextError
 from flext_singer.metrics import log_file_written
 
@@ -275,14 +276,18 @@ class TargetLdif(FlextTarget):
         file, streams = outputs[0].file, ", ".join(one.stream for one in outputs)
         method = self.config.get("load_method")
         has_come = any(one.records or one.activated_version for one in outputs)
-        if not has_come and file.path.exists() and method != "overwrite":
-            file.close()
-            self.logger.info("No records came: %s stays as it is", file.path)
-            log_file_written(streams, str(file.path), 0, changed=False)
-            return
+        if not has_come and method != "overwrite":
+            self._expect_old(file, outputs)
+            if file.path.exists():
+                file.close()
+                self.logger.info("No records came: %s stays as it is", file.path)
+                log_file_written(streams, str(file.path), 0, changed=False)
+                return
         if method is None:
             is_whole = all(one.is_whole for one in outputs)
             method = "overwrite" if is_whole else "upsert"
+        if method == "upsert":
+            self._expect_old(file, outputs)
         keeps = method != "overwrite"
         appends = method == "append-only" or (keeps and file.holds_changes)
         written = file.replace(
@@ -302,6 +307,18 @@ class TargetLdif(FlextTarget):
         log_file_written(
             streams, str(written.path), written.records, changed=written.is_changed
         )
+
+    def _expect_old(self, file: OutputFile, outputs: list[StreamOutput]) -> None:
+        """Refuse to go on where the old file should be and is not.
+
+        Raises:
+            LostDestinationError: The tap sends only what is new, for a lost file.
+        """
+        pattern = self.config.get("file_naming_pattern") or ""
+        if file.path.exists() or "{date}" in pattern or "{timestamp}" in pattern:
+            return  # each run has a file of its own
+        for output in outputs:
+            refuse_if_lost(output.stream, str(file.path))
 
     def close(self, *, failed: bool) -> None:
         """Drop what is not in place."""

@@ -405,6 +405,25 @@ def test_without_records_the_file_stays_as_it_is(write_ldif, caplog):
     assert "stays as it is" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "feed", [[ENTRIES], [ENTRIES, entry("cn=b", version=7, cn="b")]]
+)
+def test_a_lost_file_is_not_begun_anew_with_what_is_new_alone(
+    write_ldif, tmp_path, monkeypatch, feed
+):
+    folder = tmp_path / ".meltano" / "run" / "tap"
+    folder.mkdir(parents=True)
+    (folder / "state.json").write_text('{"bookmarks": {"people": {"files": [1]}}}')
+    monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap")
+    monkeypatch.setenv("MELTANO_PROJECT_ROOT", str(tmp_path))
+    with pytest.raises(FlextError, match="does not exist, but the state says"):
+        write_ldif(feed)
+    assert not write_ldif.path.exists()
+    whole = [*feed, {"type": "ACTIVATE_VERSION", "stream": "people", "version": 7}]
+    write_ldif(whole)
+    assert write_ldif.path.exists()
+
+
 def test_upsert_keeps_the_place_of_what_is_the_same(write_ldif):
     feed = [ENTRIES, *(entry(f"cn={n}", cn=n) for n in "abc")]
     write_ldif(feed)
