@@ -19,6 +19,7 @@ _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 _HEX_VALUE = re.compile(r"#((?:[0-9A-Fa-f]{2})+) *(?=[,;+]|$)")
 _SPACES = re.compile(" +")
+_NEEDS_PARSING = re.compile(r'[\\";#]|, ')  # a comma may be part of a value, or padded
 #: Nearly every DN of a real tree: lower-case types, no escapes, no odd spaces.
 _PLAIN = re.compile(
     r"(?:[a-z][a-z0-9-]*=[!$-*\--:?-\[\]-~]+(?: [!#-*\--:?-\[\]-~]+)*(?:,(?=.)|$))+"
@@ -222,7 +223,7 @@ def place(dn: str) -> tuple[str, str | None, str | None, int | None]:
     if not dn:
         return "", None, None, 0
     try:
-        if any(char in dn for char in '\\";#') or ", " in dn:
+        if _NEEDS_PARSING.search(dn):
             rdn, parent, depth = split(dn)
             return normalise.__wrapped__(dn), parent, rdn, depth
         # The parent is shared with the neighbours, the RDN is not.

@@ -20,7 +20,7 @@ from flext_ldif.dialects import Leniency
 from flext_ldif.entries import Refusal
 from flext_ldif.file_marks import Digest, FileMark
 from flext_ldif.input_files import GZIP_MARK, unpacked
-from flext_ldif.range_worker import RangeResult, WorkerPool, cut_ranges
+from flext_ldif.range_worker import RANGE_BYTES, RangeResult, WorkerPool, cut_ranges
 from flext_ldif.record_shapes import shape_of
 from flext_ldif.shaping import Found, leniencies_of, max_entry_bytes, parser_of, shaped
 
@@ -131,7 +131,7 @@ class Extraction:
         line, position, end = work.line, work.position, RangeResult([], 0, -1, -1)
         with WorkerPool(jobs, work.file.name, self.kind, dict(self.config)) as pool:
             waiting: deque[tuple[int, Callable[[], RangeResult]]] = deque()
-            ranges = cut_ranges(file.fileno(), work.position, size)
+            ranges = cut_ranges(file.fileno(), work.position, size, RANGE_BYTES)
             while True:
                 while len(waiting) < jobs and (piece := next(ranges, None)):
                     waiting.append((piece[0], pool.start(*piece)))

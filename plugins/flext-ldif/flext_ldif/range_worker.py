@@ -36,7 +36,7 @@ _LENGTH_BYTES = 8
 
 
 def cut_ranges(
-    descriptor: int, start: int, end: int, size: int = RANGE_BYTES
+    descriptor: int, start: int, end: int, size: int
 ) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of consecutive ranges that end behind a blank line.
 

@@ -14,7 +14,7 @@ from flext_ldif.file_urls import file_urls, refuse_urls
 from flext_ldif.reader import BlockParser
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from flext_ldif.record_shapes import Shape
 
@@ -40,15 +40,13 @@ def parser_of(
     )
 
 
-def shaped(parser: BlockParser, block: Block, shape: Shape) -> list[Found]:
-    """Return what a block holds for a stream: records, and what is refused."""
-    found: list[Found] = []
+def shaped(parser: BlockParser, block: Block, shape: Shape) -> Iterator[Found]:
+    """Yield what a block holds for a stream: records, and what is refused."""
     for one in parser.parse(block):
         if isinstance(one, Refusal):
-            found.append(one)
+            yield one
         elif (record := shape.record(one)) is not None:
-            found.append(record)
-    return found
+            yield record
 
 
 def max_entry_bytes(config: Mapping[str, Any]) -> int:

@@ -332,13 +332,16 @@ def test_stream_maps_leave_attributes_whole(people, read_ldif):
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 @pytest.mark.parametrize("cut", [0, 5])
-def test_several_processes_read_what_one_reads(tmp_path, read_ldif, line_end, cut):
+def test_several_processes_read_what_one_reads(
+    tmp_path, read_ldif, monkeypatch, line_end, cut
+):
+    monkeypatch.setattr("flext_ldif.extraction.RANGE_BYTES", 20_000)
     path = tmp_path / "big.ldif"
     text = "version: 1\n\n# comment\n" + "".join(
         f"dn: cn={i},dc=x\ncn: {i}\nsn: {'é' * (i % 300)}\n" + "\n" * (1 + i % 3)
-        + ("broken\n\n" if i % 3000 == 0 else "")
-        + (f"dn: cn={i},dc=x\nchangetype: delete\n\n" if i % 1000 == 0 else "")
-        for i in range(20_000)
+        + ("broken\n\n" if i % 700 == 0 else "")
+        + (f"dn: cn={i},dc=x\nchangetype: delete\n\n" if i % 250 == 0 else "")
+        for i in range(3000)
     )  # fmt: skip
     data = text.replace("\n", line_end).encode()
     path.write_bytes(data[: len(data) - cut])
