@@ -90,10 +90,10 @@ def blocks(
             continue
         pending.append(data[:cut])
         whole = b"".join(pending)
-        yield Block(whole, line, offset)
-        line, offset = line + whole.count(b"\n"), offset + len(whole)
         rest = data[cut:]
         pending, held, tail = [rest], len(rest), rest[-2:]
+        yield Block(whole, line, offset)
+        line, offset = line + whole.count(b"\n"), offset + len(whole)
         size = chunk_bytes
 
     if skipped:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flext_singer.messages import decode_plain
 
 from flext_ldif import dn as names
+from flext_ldif.generalized_time import generalized_time
 from flext_ldif.incoming import IncomingEntry, IncomingError, as_texts, from_base64
 from flext_ldif.record_parser import WIDE_NAME
 
@@ -146,17 +146,3 @@ class FlatRecords:
             folded = [one.casefold() for one in held if isinstance(one, str)]
             if isinstance(value, str) and value.casefold() not in folded:
                 held.append(value)
-
-
-def generalized_time(text: str) -> str:
-    """Return an ISO time as LDAP writes it (RFC 4517 section 3.3.13), in UTC.
-
-    Text that is no time stays as it is.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
-    return f"{moment:%Y%m%d%H%M%S}{fraction}Z"

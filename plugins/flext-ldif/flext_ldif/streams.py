@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ class LdifStream(FlextStream):
     def __init__(self, tap: Tap, name: str, schema: dict[str, Any]) -> None:
         super().__init__(tap, name=name, schema=schema)
         self.primary_keys = ["source_file", "line_number"]
+        self.rejected_rows = 0  # records of the file at hand that `finished` refused
         self._yielded = 0  # records handed to the loop
         self._written = 0  # records the loop has written
         self._read_marks: deque[tuple[int, FileMark]] = deque()
@@ -152,10 +154,19 @@ class LdifStream(FlextStream):
                         self._refuse(name, found)
                     continue
                 found["source_file"] = name
-                self._yielded += 1
-                yield found
-            if extraction.mark is not None:
-                self._read_marks.append((self._yielded, extraction.mark))
+                record = self.finished(found)
+                if record is not None:
+                    self._yielded += 1
+                    yield record
+            if (mark := extraction.mark) is not None:
+                if self.rejected_rows:
+                    mark = replace(mark, rejected=mark.rejected + self.rejected_rows)
+                    self.rejected_rows = 0
+                self._read_marks.append((self._yielded, mark))
+
+    def finished(self, record: dict[str, Any]) -> dict[str, Any] | None:
+        """Return a record as it goes out, or None if it does not."""
+        return record
 
     @property
     def _skips_entries(self) -> bool:

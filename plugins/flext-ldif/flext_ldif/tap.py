@@ -14,6 +14,7 @@ from flext_ldif.dialects import DIALECTS
 from flext_ldif.input_files import FILE_PATTERN, InputFile, find_files
 from flext_ldif.record_shapes import BINARY_ATTRIBUTES
 from flext_ldif.streams import ChangeStream, EntryStream
+from flext_ldif.typed_streams import TypedStream, discover_columns
 
 if TYPE_CHECKING:
     from flext_singer import FlextStream
@@ -105,6 +106,15 @@ class TapLdif(FlextTap):
                     " they hold bytes."
                 ),
             },
+            "object_class_streams": {
+                **_NAMES,
+                "title": "Object class streams",
+                "description": (
+                    "Object classes, such as inetOrgPerson, that get a stream of their"
+                    " own with a typed column for each attribute; discovery then reads"
+                    " the files."
+                ),
+            },
             "url_base_dir": {
                 "type": ["string", "null"],
                 "title": "URL base directory",
@@ -168,8 +178,12 @@ class TapLdif(FlextTap):
         return find_files(self.config)
 
     def discover_streams(self) -> list[FlextStream]:
-        """Return the streams: they do not depend on what the files hold."""
-        return [EntryStream(self), ChangeStream(self)]
+        """Return the streams; only those of object classes depend on the files."""
+        streams: list[FlextStream] = [EntryStream(self), ChangeStream(self)]
+        if self.config.get("object_class_streams"):
+            columns = self.cached_discovery(lambda: discover_columns(self))
+            streams += [TypedStream(self, *one) for one in columns.items()]
+        return streams
 
     def reports(self, stream: LdifStream, *, is_change: bool) -> bool:
         """Whether a stream is the one to report records that cannot be read.
