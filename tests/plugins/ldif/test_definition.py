@@ -79,3 +79,17 @@ def test_tap_and_target_do_not_import_each_other():
     assert "sinks" not in seen["tap"]
     assert "tap" not in seen["target"]
     assert "streams" not in seen["target"]
+
+
+@pytest.mark.parametrize("plugin", [TapLdif, TargetLdif])
+def test_the_readme_tells_of_every_setting_of_our_own(plugin):
+    readme = (DEFINITION.parent / "README.md").read_text("utf-8")
+    shared = {"catalog_cache_path", "catalog_cache_seconds", "request_timeout_seconds"}
+    shared |= {"max_retries", "max_buffer_bytes", "process_activate_version_messages"}
+    shared |= {"add_record_metadata", "batch_size_rows", "faker_config"}
+    own = [
+        name
+        for name in plugin._get_about_info().settings["properties"]
+        if name not in shared and not name.startswith(("flattening", "stream_map"))
+    ]
+    assert [name for name in own if f"`{name}`" not in readme] == []
