@@ -15,6 +15,7 @@ from fakes.wms.auth import CLIENT, USER
 from fakes.wms.server import ENVIRONMENT
 from flext_oracle_wms.client import Client
 from flext_oracle_wms.tap import TapOracleWms
+from flext_oracle_wms.target import TargetOracleWms
 
 BIN = Path(sys.executable).parent
 SECONDS = 60
@@ -157,3 +158,52 @@ def run(name, config, folder, *more, data=b"", **environment):
         check=False,
         env={**os.environ, **environment},
     )
+
+
+class Target(TargetOracleWms):
+    """The target with a client of the stand's, which waits no time between tries."""
+
+    stand = None
+
+    @functools.cached_property
+    def client(self):
+        return self.stand.client(**self.config)
+
+
+def schema_of(rows):
+    properties = {}
+    for row in rows:
+        for name, value in row.items():
+            kind = {int: "integer", float: "number", bool: "boolean", list: "array"}
+            properties[name] = {"type": [kind.get(type(value), "string"), "null"]}
+    return {"type": "object", "properties": properties}
+
+
+def feed(stream, rows, keys, state=None):
+    """The lines of one stream: SCHEMA, RECORDs, and a STATE after them."""
+    lines = [
+        {
+            "type": "SCHEMA",
+            "stream": stream,
+            "schema": schema_of(rows),
+            "key_properties": list(keys),
+        },
+        *({"type": "RECORD", "stream": stream, "record": row} for row in rows),
+        {"type": "STATE", "value": state or {"done": stream}},
+    ]
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def listen(stand, lines, **settings):
+    """Runs the target in this process; gives the STATEs it printed."""
+    config = {**stand.basic, "stage_timeout_seconds": 10, **settings}
+    target = type("Target", (Target,), {"stand": stand})(config=config)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        target.listen(io.StringIO(lines))
+    return [json.loads(line) for line in out.getvalue().splitlines() if line]
+
+
+def write(stand, stream, rows, keys=(), **settings):
+    """Feeds the target one stream."""
+    return listen(stand, feed(stream, rows, keys), **settings)

@@ -1,25 +1,28 @@
 """XML documents of init_stage_interface: built by a library, split by size.
 
-Oracle advises less than 5 MB a document (WMS Cloud, "Interfaces", payload sizes).
+Oracle advises less than 5 MB a document and refuses more than 10 MB (WMS Cloud,
+"Interfaces", payload sizes). The form that carries a document writes some bytes as
+three, so a document stays below 3 MB.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import re
 import xml.etree.ElementTree as ET  # only writes here; answers are read elsewhere
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from flext_oracle_wms.errors import WmsError
+from flext_oracle_wms.errors import RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from flext_oracle_wms.interfaces import Interface
 
-MAX_DOCUMENT_BYTES = 4_500_000
+MAX_DOCUMENT_BYTES = 3_000_000
 # XML 1.0 §2.2: what a document cannot hold, escaped or not.
 ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
@@ -33,9 +36,10 @@ class Prepared:
     Attributes:
         key: Its business key.
         company: Its company_code, or "".
-        action: CREATE, UPDATE or DELETE.
+        action: CREATE, UPDATE or DELETE; UPSERT before that is decided.
         xml: Its element, UTF-8.
-        record: The record as it came.
+        record: Its fields.
+        source: What a reject is to show.
     """
 
     key: str
@@ -43,6 +47,12 @@ class Prepared:
     action: str
     xml: bytes
     record: Mapping[str, Any]
+    source: bytes | Mapping[str, Any] | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What makes two records the same thing: key and company."""
+        return self.key, self.company
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,17 +64,23 @@ class Header:
     parent_company: str
 
 
-def prepare(interface: Interface, record: Mapping[str, Any], action: str) -> Prepared:
+def prepare(
+    interface: Interface,
+    record: Mapping[str, Any],
+    action: str,
+    source: bytes | Mapping[str, Any] | None = None,
+) -> Prepared:
     """Makes one record's element.
 
     Args:
         interface: The entity.
         record: Scalars become elements; lists of objects become repeated elements;
             names that begin with `_` stay out.
-        action: CREATE, UPDATE or DELETE.
+        action: CREATE, UPDATE or DELETE; UPSERT when it is to be decided later.
+        source: What a reject is to show.
 
     Raises:
-        WmsError: The business key is missing, or a value cannot stand in XML.
+        RecordError: The business key is missing, or a value cannot stand in XML.
     """
     key = key_of(interface, record)
     element = ET.Element(interface.record_tag)
@@ -77,14 +93,28 @@ def prepare(interface: Interface, record: Mapping[str, Any], action: str) -> Pre
             continue
         if isinstance(value, list):
             details.append((name, value))
+        elif name == interface.detail_tag and isinstance(value, str):
+            details.append((name, rows_of_text(name, value)))
         else:
             add(head, name, value)
     add(head, "action_code", action)
     for name, rows in details:
         add_rows(element, name, rows)
-    xml = ET.tostring(element, encoding="utf-8", xml_declaration=False)
+    # A parser would make a line feed of a carriage return (XML 1.0 §2.11).
+    xml = ET.tostring(element, encoding="utf-8").replace(b"\r", b"&#13;")
     company = str(record.get("company_code") or "")
-    return Prepared(key, company, action, xml, record)
+    return Prepared(key, company, action, xml, record, source)
+
+
+def rows_of_text(name: str, text: str) -> list[Any]:
+    """Details that come as JSON text, as a warehouse may keep them."""
+    try:
+        rows = json.loads(text, parse_float=Decimal)
+    except ValueError:
+        rows = None
+    if not isinstance(rows, list):
+        raise RecordError(f"{name} is {text[:80]!r}, not a list of rows")
+    return rows
 
 
 def key_of(interface: Interface, record: Mapping[str, Any]) -> str:
@@ -93,14 +123,14 @@ def key_of(interface: Interface, record: Mapping[str, Any]) -> str:
         value = record.get(name)
         if value is not None and value != "":
             return str(value)
-    raise WmsError(f"{interface.key} is missing: it is the business key")
+    raise RecordError(f"{interface.key} is missing: it is the business key")
 
 
 def add_rows(parent: ET.Element, name: str, rows: Iterable[Any]) -> None:
     """Adds details, one element for each row."""
     for row in rows:
         if not isinstance(row, dict):
-            raise WmsError(f"{name} holds {row!r}, not rows of details")
+            raise RecordError(f"{name} holds {row!r}, not rows of details")
         child = ET.SubElement(parent, checked_name(name))
         for field, value in row.items():
             if value is not None and not field.startswith("_"):
@@ -115,7 +145,7 @@ def add(parent: ET.Element, name: str, value: object) -> None:
 def checked_name(name: str) -> str:
     """An element's name; what is none is refused."""
     if not NAME.match(name):
-        raise WmsError(f"{name!r} cannot be the name of an XML element")
+        raise RecordError(f"{name!r} cannot be the name of an XML element")
     return name
 
 
@@ -126,10 +156,10 @@ def text_of(name: str, value: object) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     if not isinstance(value, str | int):
-        raise WmsError(f"{name} is {type(value).__name__}, which has no text form")
+        raise RecordError(f"{name} is {type(value).__name__}, which has no text form")
     text = str(value)
     if found := ILLEGAL.search(text):
-        raise WmsError(
+        raise RecordError(
             f"{name} holds the character U+{ord(found[0]):04X}, which XML cannot hold"
         )
     return text
@@ -175,15 +205,17 @@ def document(
     )
 
 
-def read_answer(content: bytes) -> tuple[bool, str]:
-    """Success and message of an answer; what cannot be read is no success."""
+def read_answer(content: bytes) -> tuple[bool, str] | None:
+    """Success and message of an answer; None when it is no answer of the interface."""
     text = content.decode("utf-8", "replace")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        return False, "the answer holds a document type, which no answer needs"
+        return None
     try:
         root = ET.fromstring(text)  # noqa: S314 - no document type, so no entities
     except ET.ParseError:
-        return False, f"the answer is no XML: {text[:200]!r}"
+        return None
+    if root.find("success") is None:
+        return None
     message = root.findtext("response/message") or root.findtext(".//message") or ""
     part = root.find(".//errors")
     errors = " ".join(part.itertext()) if part is not None else ""

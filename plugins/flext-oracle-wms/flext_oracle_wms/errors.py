@@ -79,6 +79,12 @@ class TransientError(WmsError):
     default_fix = "run again later; nothing was skipped"
 
 
+class RecordError(WmsError):
+    """One record cannot be written; others may."""
+
+    default_fix = "mend the record"
+
+
 class UnknownOutcomeError(TransientError):
     """A write that is not repeated was sent, and its answer never came."""
 

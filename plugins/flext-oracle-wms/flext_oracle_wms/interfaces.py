@@ -24,6 +24,7 @@ class Interface:
         final_entity: Where processed rows end up.
         final_key: The business key's name there.
         header_tag: Element around the header's fields, where a record has details.
+        detail_tag: Element of one detail; a column of that name holds the details.
     """
 
     entity: str
@@ -35,6 +36,7 @@ class Interface:
     final_entity: str
     final_key: str
     header_tag: str = ""
+    detail_tag: str = ""
 
 
 INTERFACES = {
@@ -90,6 +92,7 @@ INTERFACES = {
             "purchase_order_hdr",
             "po_nbr",
             "purchase_order_hdr",
+            "purchase_order_dtl",
         ),
         Interface(
             "ib_shipment",
@@ -101,6 +104,7 @@ INTERFACES = {
             "ib_shipment",
             "shipment_nbr",
             "ib_shipment_hdr",
+            "ib_shipment_dtl",
         ),
         Interface(
             "order",
@@ -112,6 +116,7 @@ INTERFACES = {
             "order_hdr",
             "order_nbr",
             "order_hdr",
+            "order_dtl",
         ),
     )
 }
@@ -119,8 +124,6 @@ INTERFACES = {
 STREAM_NAMES = {
     **{name: name for name in INTERFACES},
     **{f"{name}s": name for name in INTERFACES},
-    "order_hdr": "order",
-    "purchase_order_hdr": "purchase_order",
 }
 
 

@@ -3,7 +3,8 @@
 A staged row is listed in `stage_<entity>` until it is processed: then it vanishes,
 or stays with a final status; a rejected one stays with status 99 or 101 and a
 reason. The final entity shows what was done. Rows from before the submit are known
-by their ids and do not count.
+by their ids and do not count. A record is only called accepted on evidence: a staged
+row with a good end, a final row that moved, or one that holds what was sent.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from flext_oracle_wms.listing import read_pages
@@ -24,10 +26,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flext-oracle-wms")
 
-KEYS_PER_REQUEST = 50
+KEYS_PER_REQUEST = 100
+CHARACTERS_PER_REQUEST = 1500
 FIRST_POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 15.0
+UNMOVED_SECONDS = 5.0
+"""So long a record must be out of the stage before a final row that did not move, but
+holds what was sent, counts: a staged row may show up late."""
 REASON_FIELDS = ("error_message", "error_str", "error_msg")
+
+Identity = tuple[str, str]
+Row = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,40 +53,43 @@ class Baseline:
     """What there was before a submit."""
 
     stage_ids: set[int]
-    final: dict[str, Any]
-    """Business key (with company) -> mod_ts of the final row."""
+    final: dict[str, Row]
+    """Final rows by business key, and by key with company."""
 
 
 @dataclasses.dataclass
 class Verdicts:
     """What became of each record, by business key and company."""
 
-    accepted: set[tuple[str, str]] = dataclasses.field(default_factory=set)
-    rejected: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
-    seen: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    accepted: set[Identity] = dataclasses.field(default_factory=set)
+    rejected: dict[Identity, str] = dataclasses.field(default_factory=dict)
+    seen: set[Identity] = dataclasses.field(default_factory=set)
     """Records of which some trace was found."""
-
-
-def identity(record: Prepared) -> tuple[str, str]:
-    """What makes two records the same thing."""
-    return record.key, record.company
 
 
 def chunks(keys: Collection[str]) -> Iterator[list[str]]:
     """Keys in groups that a query string can hold."""
-    ordered = sorted(set(keys))
-    # A comma separates the values of `__in`, so such a key is asked for alone.
-    plain = [key for key in ordered if "," not in key]
-    for start in range(0, len(plain), KEYS_PER_REQUEST):
-        yield plain[start : start + KEYS_PER_REQUEST]
-    for key in ordered:
+    group: list[str] = []
+    size = 0
+    for key in sorted(set(keys)):
         if "," in key:
+            # A comma separates the values of `__in`: such a key is asked for alone.
             yield [key]
+            continue
+        if group and (
+            len(group) >= KEYS_PER_REQUEST or size + len(key) > CHARACTERS_PER_REQUEST
+        ):
+            yield group
+            group, size = [], 0
+        group.append(key)
+        size += len(key) + 1
+    if group:
+        yield group
 
 
 def rows_of(
     client: Client, entity: str, field: str, keys: Collection[str]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     """Rows of an entity by a key column."""
     for group in chunks(keys):
         query = (
@@ -88,9 +100,11 @@ def rows_of(
 
 
 def company_of(row: Mapping[str, Any]) -> str:
-    """The company's code of a final row."""
+    """The company's code of a row; "" where it shows none."""
     company = row.get("company_id")
-    return str(company.get("key") or "") if isinstance(company, dict) else ""
+    if isinstance(company, dict):
+        return str(company.get("key") or "")
+    return str(row.get("company_code") or "")
 
 
 def baseline(
@@ -104,23 +118,66 @@ def baseline(
 
 def final_rows(
     client: Client, interface: Interface, keys: Collection[str]
-) -> dict[str, Any]:
-    """mod_ts of the final rows, by key and by key with company."""
-    out: dict[str, Any] = {}
+) -> dict[str, Row]:
+    """The final rows, by key and by key with company."""
+    out: dict[str, Row] = {}
     for row in rows_of(client, interface.final_entity, interface.final_key, keys):
         key = str(row.get(interface.final_key))
-        out[f"{key}\x00{company_of(row)}"] = row.get("mod_ts")
-        out[key] = row.get("mod_ts")
+        out[f"{key}\x00{company_of(row)}"] = row
+        out[key] = row
     return out
 
 
-def place_of(record: Prepared) -> str:
-    """Where `final_rows` holds a record: company counts when it is given."""
-    return f"{record.key}\x00{record.company}" if record.company else record.key
+def find(record: Prepared, rows: Mapping[str, Row]) -> Row | None:
+    """A record's final row: company counts where both sides name one."""
+    alone = rows.get(record.key)
+    if not record.company:
+        return alone
+    exact = rows.get(f"{record.key}\x00{record.company}")
+    if exact is not None or alone is None or company_of(alone):
+        return exact
+    return alone
+
+
+def agrees(record: Mapping[str, Any], row: Mapping[str, Any], key: str) -> bool:
+    """Whether a final row holds what was sent, by the fields that both have."""
+    compared = 0
+    for name, value in record.items():
+        if isinstance(value, list):
+            return False  # details are not in the final row
+        if value is None or name == key or name not in row:
+            continue
+        have = row[name]
+        if isinstance(have, dict):
+            have = have.get("key")
+        if not is_same(value, have):
+            return False
+        compared += 1
+    return compared > 0
+
+
+def is_same(sent: object, have: object) -> bool:
+    """Whether two values say the same, one of them perhaps as text."""
+    if isinstance(sent, bool) or isinstance(have, bool):
+        return str(sent).lower() == str(have).lower()
+    if str(sent) == str("" if have is None else have):
+        return True
+    try:
+        return Decimal(str(sent)) == Decimal(str(have))
+    except InvalidOperation:
+        return False
 
 
 class Reconciler:
-    """Follows submitted records until each is accepted, rejected or given up."""
+    """Follows submitted records until each is accepted, rejected or given up.
+
+    Args:
+        client: The connection.
+        interface: The entity.
+        policy: How long to wait, and what statuses mean.
+        sleep: How waiting is done.
+        clock: Monotonic seconds.
+    """
 
     def __init__(
         self,
@@ -130,7 +187,6 @@ class Reconciler:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Takes how to wait; tests pass their own."""
         self.client = client
         self.interface = interface
         self.policy = policy
@@ -143,17 +199,19 @@ class Reconciler:
         """Polls until every record has its verdict, or the time is over.
 
         Args:
-            records: What was submitted.
+            records: What was submitted; no two of one business key.
             before: What there was before.
             give_up_after: Seconds; what has no verdict then is in neither set.
         """
-        waiting = {identity(record): record for record in records}
+        waiting = {record.key: record for record in records}
         verdicts = Verdicts()
-        end = self._clock() + give_up_after
+        begin = self._clock()
+        end = begin + give_up_after
         pause = FIRST_POLL_SECONDS
         while True:
-            self.look(waiting, before, verdicts)
-            for key in [*verdicts.accepted, *verdicts.rejected]:
+            is_late = self._clock() - begin >= min(UNMOVED_SECONDS, give_up_after / 2)
+            self.look(waiting, before, verdicts, is_late=is_late)
+            for key, _ in [*verdicts.accepted, *verdicts.rejected]:
                 waiting.pop(key, None)
             if not waiting or self._clock() >= end:
                 return verdicts
@@ -163,65 +221,93 @@ class Reconciler:
 
     def look(
         self,
-        waiting: Mapping[tuple[str, str], Prepared],
+        waiting: Mapping[str, Prepared],
         before: Baseline,
         verdicts: Verdicts,
+        *,
+        is_late: bool,
     ) -> None:
         """One round: the stage first, then the final entity for what left it."""
-        by_key: dict[str, list[Prepared]] = {}
-        for record in waiting.values():
-            by_key.setdefault(record.key, []).append(record)
-        staged: dict[str, Mapping[str, Any]] = {}
-        rows = rows_of(
-            self.client, self.interface.stage_entity, self.interface.stage_key, by_key
-        )
-        for row in rows:
-            if row["id"] not in before.stage_ids:
-                key = str(row.get(self.interface.stage_key))
-                # The latest row speaks: a repeat may have mended an earlier one.
-                if key not in staged or row["id"] > staged[key]["id"]:
-                    staged[key] = row
+        staged = self.staged(waiting, before)
         gone: list[Prepared] = []
-        for key, group in by_key.items():
-            row_of_key = staged.get(key)
-            if row_of_key is None:
-                gone += group
-                continue
-            for record in group:
-                verdicts.seen.add(identity(record))
-                self.judge(record, row_of_key, verdicts)
+        for key, record in waiting.items():
+            if key in staged:
+                verdicts.seen.add(record.identity)
+                self.judge(record, staged[key], verdicts)
+            else:
+                gone.append(record)
         if gone:
-            self.judge_final(gone, before, verdicts)
+            self.judge_final(gone, before, verdicts, is_late=is_late)
 
-    def judge(
-        self, record: Prepared, row: Mapping[str, Any], verdicts: Verdicts
-    ) -> None:
+    def staged(
+        self, waiting: Mapping[str, Prepared], before: Baseline
+    ) -> dict[str, Row]:
+        """The latest staged row of each key: a repeat may have mended an earlier."""
+        out: dict[str, Row] = {}
+        stage, column = self.interface.stage_entity, self.interface.stage_key
+        for row in rows_of(self.client, stage, column, waiting.keys()):
+            key = str(row.get(column))
+            if row["id"] in before.stage_ids or key not in waiting:
+                continue
+            ours, theirs = waiting[key].company, company_of(row)
+            if ours and theirs and ours != theirs:
+                continue
+            if key not in out or row["id"] > out[key]["id"]:
+                out[key] = row
+        return out
+
+    def judge(self, record: Prepared, row: Row, verdicts: Verdicts) -> None:
         """What a staged row says."""
         status = row.get("status_id")
+        if isinstance(status, dict):
+            status = status.get("id")
         if status in self.policy.rejected:
             reason = next((str(row[f]) for f in REASON_FIELDS if row.get(f)), "")
-            verdicts.rejected[identity(record)] = (
+            verdicts.rejected[record.identity] = (
                 reason or f"rejected with status {status} and no reason"
             )
         elif status in self.policy.processed:
-            verdicts.accepted.add(identity(record))
+            verdicts.accepted.add(record.identity)
 
     def judge_final(
-        self, gone: list[Prepared], before: Baseline, verdicts: Verdicts
+        self,
+        gone: list[Prepared],
+        before: Baseline,
+        verdicts: Verdicts,
+        *,
+        is_late: bool,
     ) -> None:
         """What the final entity says of records that the stage no longer lists."""
         now = final_rows(self.client, self.interface, {record.key for record in gone})
         for record in gone:
-            place = place_of(record)
-            is_there = place in now
-            has_changed = now.get(place) != before.final.get(place)
-            was_seen = identity(record) in verdicts.seen
+            was, is_now = find(record, before.final), find(record, now)
+            was_seen = record.identity in verdicts.seen
+            has_moved = stamp(was) != stamp(is_now)
             if record.action == "DELETE":
-                is_done = not is_there and (place in before.final or was_seen)
+                is_done = has_moved or (is_now is None and was_seen)
             else:
-                # A row that was there before counts when it moved, or when the
-                # stage had held the record: it left the stage without a complaint.
-                is_done = is_there and (has_changed or was_seen)
+                # It left the stage without a complaint, or it moved, or it holds
+                # what was sent although nothing moved: an update that changes none.
+                is_done = is_now is not None and (
+                    was_seen
+                    or has_moved
+                    or (
+                        is_late
+                        and agrees(record.record, is_now, self.interface.final_key)
+                    )
+                )
             if is_done:
-                verdicts.seen.add(identity(record))
-                verdicts.accepted.add(identity(record))
+                verdicts.seen.add(record.identity)
+                verdicts.accepted.add(record.identity)
+
+    def is_in_place(self, record: Prepared, before: Baseline) -> bool:
+        """Whether a record that was not there before is there now, as it was sent."""
+        if find(record, before.final) is not None:
+            return False
+        row = find(record, final_rows(self.client, self.interface, [record.key]))
+        return row is not None and agrees(record.record, row, self.interface.final_key)
+
+
+def stamp(row: Row | None) -> object:
+    """What tells two states of a final row apart."""
+    return None if row is None else (row.get("id"), row.get("mod_ts"))

@@ -13,18 +13,25 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from flext_oracle_wms.documents import Header, Prepared, document, read_answer, split
-from flext_oracle_wms.errors import TransientError
+from flext_oracle_wms.documents import (
+    Header,
+    Prepared,
+    document,
+    prepare,
+    read_answer,
+    split,
+)
+from flext_oracle_wms.errors import TransientError, WmsError
 from flext_oracle_wms.reconciling import (
     Baseline,
     Policy,
     Reconciler,
     baseline,
-    identity,
+    find,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from flext_oracle_wms.client import Client
     from flext_oracle_wms.interfaces import Interface
@@ -34,17 +41,32 @@ logger = logging.getLogger("flext-oracle-wms")
 MAX_PARALLEL_SUBMITS = 9  # "less than 10 parallel requests"
 TRACE_SECONDS = 10.0
 SENDINGS = 3
+SERVER_ERRORS = 500
+CLIENT_ERRORS = 400
+REDIRECTS = 300
+MISPLACED = frozenset({404, 405, 415})
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How documents are sent."""
+    """How documents are sent.
+
+    Attributes:
+        header: What stands at the head of each.
+        records_per_document: At most so many records each.
+        parallel_submits: Documents under way at once, at most 9.
+        is_async: Whether the service answers before it processes.
+        is_validated: Whether it checks a document's structure while it receives it.
+        upsert_action: CREATE, UPDATE, or auto: by whether the record exists.
+        trace_seconds: How long to look for records whose submit got no answer.
+    """
 
     header: Header
     records_per_document: int = 200
     parallel_submits: int = 4
     is_async: bool = True
     is_validated: bool = True
+    upsert_action: str = "auto"
     trace_seconds: float = TRACE_SECONDS
 
 
@@ -63,17 +85,43 @@ class Sent:
         self.refused += other.refused
 
 
+def waves(records: Iterable[Prepared]) -> list[list[Prepared]]:
+    """Groups of records that may be sent together, in their order.
+
+    The service promises no order between documents, and stage rows are told apart by
+    business key: so each wave holds a key once. Of several records of one thing with
+    one action the last counts; another action, or company, begins a new wave.
+    """
+    out: list[dict[str, Prepared]] = []
+    place: dict[str, int] = {}
+    for record in records:
+        index = place.get(record.key, -1)
+        if index >= 0:
+            last = out[index][record.key]
+            if (last.identity, last.action) == (record.identity, record.action):
+                out[index][record.key] = record
+                continue
+        index += 1
+        if index == len(out):
+            out.append({})
+        out[index][record.key] = record
+        place[record.key] = index
+    return [list(wave.values()) for wave in out]
+
+
 class Stager:
-    """Writes records of one entity."""
+    """Writes records of one entity.
+
+    Args:
+        client: The connection.
+        interface: The entity.
+        options: How documents are sent.
+        policy: How long to wait, and what statuses mean.
+    """
 
     def __init__(
-        self,
-        client: Client,
-        interface: Interface,
-        options: Options,
-        policy: Policy,
+        self, client: Client, interface: Interface, options: Options, policy: Policy
     ) -> None:
-        """Takes the connection and how to send and wait."""
         self.client = client
         self.interface = interface
         self.options = options
@@ -84,28 +132,34 @@ class Stager:
 
     def write(
         self,
-        records: Sequence[Prepared],
+        records: Iterable[Prepared],
         reject: Callable[[Prepared, str], None],
     ) -> int:
         """Submits records and waits for their verdicts.
 
         Args:
-            records: Of several with one key the last one counts: the service does
-                not promise an order between documents.
+            records: In the order they came.
             reject: Called for each record that was not accepted, with the reason.
 
         Returns:
             How many were accepted.
         """
-        latest = {identity(record): record for record in records}
-        left = list(latest.values())
-        before = baseline(self.client, self.interface, left)
+        return sum(self.write_wave(wave, reject) for wave in waves(records))
+
+    def write_wave(
+        self,
+        records: Sequence[Prepared],
+        reject: Callable[[Prepared, str], None],
+    ) -> int:
+        """Writes records of different keys; gives how many were accepted."""
+        before = baseline(self.client, self.interface, records)
+        left = [self.decided(record, before) for record in records]
         accepted = 0
         for sending in range(1, SENDINGS + 1):
             sent = self.submit(left)
             for record, reason in sent.refused:
                 reject(record, reason)
-            done, left = self.settle(sent, before, reject)
+            done, left = self.settle(sent, before, reject, is_repeat=sending > 1)
             accepted += done
             if not left:
                 return accepted
@@ -119,11 +173,22 @@ class Stager:
             reject(record, f"sent {SENDINGS} times without an answer or a trace")
         return accepted
 
+    def decided(self, record: Prepared, before: Baseline) -> Prepared:
+        """A record with its action code: UPSERT becomes what the record needs."""
+        if record.action != "UPSERT":
+            return record
+        action = self.options.upsert_action
+        if action == "auto":
+            action = "CREATE" if find(record, before.final) is None else "UPDATE"
+        return prepare(self.interface, record.record, action, record.source)
+
     def settle(
         self,
         sent: Sent,
         before: Baseline,
         reject: Callable[[Prepared, str], None],
+        *,
+        is_repeat: bool,
     ) -> tuple[int, list[Prepared]]:
         """Waits for verdicts; gives how many were accepted and what to send again."""
         again: list[Prepared] = []
@@ -133,29 +198,33 @@ class Stager:
             first = self.reconciler.follow(
                 sent.unknown, before, self.options.trace_seconds
             )
-            decided = first.accepted | first.rejected.keys()
+            accepted += len(first.accepted)
             for record in sent.unknown:
-                name = identity(record)
+                name = record.identity
                 if name in first.rejected:
                     reject(record, first.rejected[name])
-                elif name not in decided:
+                elif name not in first.accepted:
                     (followed if name in first.seen else again).append(record)
-            accepted += len(first.accepted)
         if not followed:
             return accepted, again
         verdicts = self.reconciler.follow(followed, before, self.policy.timeout_seconds)
+        accepted += len(verdicts.accepted)
         for record in followed:
-            name = identity(record)
-            if name in verdicts.rejected:
-                reject(record, verdicts.rejected[name])
-            elif name not in verdicts.accepted:
-                reject(
-                    record,
-                    "received, but after"
-                    f" {self.policy.timeout_seconds:.0f} s neither processed nor"
-                    f" rejected; look at {self.interface.stage_entity}",
-                )
-        return accepted + len(verdicts.accepted), again
+            name = record.identity
+            if name in verdicts.accepted:
+                continue
+            if is_repeat and self.reconciler.is_in_place(record, before):
+                accepted += 1  # the first sending had come through, only late
+                continue
+            reject(record, verdicts.rejected.get(name) or self.no_verdict())
+        return accepted, again
+
+    def no_verdict(self) -> str:
+        """The reason for what was received and then not heard of."""
+        return (
+            f"received, but after {self.policy.timeout_seconds:.0f} s neither processed"
+            f" nor rejected; look at {self.interface.stage_entity}"
+        )
 
     def submit(self, records: Sequence[Prepared]) -> Sent:
         """Sends all documents, some at a time."""
@@ -186,22 +255,48 @@ class Stager:
         first.add(second)
         return first
 
-    def post(self, group: list[Prepared]) -> tuple[bool, str]:
-        """One POST; success is in the body, not in the status."""
+    def form(self, group: Iterable[Prepared]) -> dict[str, str]:
+        """The form of one document."""
         message_id = f"{self._run}-{next(self._messages)}"
-        text = document(self.interface, group, self.options.header, message_id)
-        answer = self.client.send_form(
-            f"{self.client.legacy_path}/init_stage_interface/",
-            {
-                "xml_data": text,
-                "async": str(self.options.is_async),
-                "validate_xml": str(self.options.is_validated),
-            },
-            is_repeatable=False,
-        )
-        if answer.status in {408, 500, 502, 503, 504}:
+        return {
+            "xml_data": document(
+                self.interface, group, self.options.header, message_id
+            ),
+            "async": str(self.options.is_async),
+            "validate_xml": str(self.options.is_validated),
+        }
+
+    @property
+    def path(self) -> str:
+        """Where documents go; the last slash belongs to it."""
+        return f"{self.client.legacy_path}/init_stage_interface/"
+
+    def post(self, group: Iterable[Prepared]) -> tuple[bool, str]:
+        """One POST; success is in the body, not in the status.
+
+        Raises:
+            TransientError: Whether it was received is not known.
+            WmsError: There is no such interface at this address.
+        """
+        answer = self.client.send_form(self.path, self.form(group), is_repeatable=False)
+        status, where = answer.status, f"POST {self.path}"
+        if status >= SERVER_ERRORS or status == 408:  # noqa: PLR2004 - time is over
             raise TransientError(
-                f"init_stage_interface answered HTTP {answer.status};"
-                " whether it was received is not known"
+                f"HTTP {status}; whether it was received is not known", where=where
             )
-        return read_answer(answer.content)
+        read = read_answer(answer.content)
+        if read is not None:
+            return read
+        if status < REDIRECTS:
+            raise TransientError(
+                f"HTTP {status} with something else than the interface's answer;"
+                " whether it was received is not known",
+                where=where,
+            )
+        if status < CLIENT_ERRORS or status in MISPLACED:
+            raise WmsError(
+                f"HTTP {status}: the interface is not there",
+                where=where,
+                fix="check base_url: it ends in the environment's name",
+            )
+        return False, f"HTTP {status}"
