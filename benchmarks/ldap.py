@@ -124,13 +124,13 @@ class Bench:
         write_singer(folder / "changed.singer", count, changed=True)
 
     def server(self, name: str, *, filled: bool) -> Slapd:
-        """Return a started server with a folder of its own."""
+        """Return a loaded server with a folder of its own, to be entered."""
         place = self.folder / name
         shutil.rmtree(place, ignore_errors=True)
         server = Slapd(place)
         data = (self.folder / "add.ldif").read_text() if filled else ""
         server.load(BASE_LDIF + data)
-        return server.start()
+        return server
 
     def target(self, server: Slapd, data: str) -> tuple[float, float]:
         """Time flext-target-ldap on one of the files."""

@@ -294,6 +294,7 @@ class Slapd:
         self.client("ldapmodify", input=ldif)
 
     def start(self, timeout_seconds: float = 15.0) -> Slapd:
+        assert self.process is None, "started already: the first would be left over"
         urls = f"{self.url} {self.ldapi}"
         if self.tls:
             urls += f" ldaps://127.0.0.1:{self.tls_port}"
