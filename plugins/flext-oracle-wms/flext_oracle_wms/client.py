@@ -15,6 +15,7 @@ import random
 import ssl
 import threading
 import time
+import weakref
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -106,6 +107,8 @@ class Client:
                 max_keepalive_connections=MAX_CONNECTIONS,
             ),
         )
+        # A client that nobody closes must not leave its sockets open.
+        weakref.finalize(self, close_all, self._http, self._token_http)
         self._is_basic = (config.get("auth_method") or "basic") == "basic"
         self._refusal: AuthenticationError | None = None
         self._ahead = dt.timedelta()
@@ -114,8 +117,7 @@ class Client:
 
     def close(self) -> None:
         """Closes every connection."""
-        self._http.close()
-        self._token_http.close()
+        close_all(self._http, self._token_http)
 
     def now(self) -> dt.datetime:
         """The service's time, from the Date of its last answer; else our own."""
@@ -287,6 +289,12 @@ class Client:
             return
         if moment.tzinfo is not None:
             self._ahead = moment - dt.datetime.now(dt.UTC)
+
+
+def close_all(*clients: httpx.Client) -> None:
+    """Closes their connections; closing twice does no harm."""
+    for client in clients:
+        client.close()
 
 
 class Spacing:

@@ -45,7 +45,7 @@ class WmsSink(FlextSink):
         config = self.wms.config
         named = config.get("entity")
         if isinstance(named, dict):
-            named = named.get(self.stream_name)
+            named = named.get(self.stream_name) or named.get("*")
         self.entity = str(named or self.stream_name)
         is_rest = self.entity.startswith("lgfapi/")
         self.entity = self.entity.removeprefix("lgfapi/")

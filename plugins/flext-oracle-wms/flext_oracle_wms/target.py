@@ -43,7 +43,7 @@ class TargetOracleWms(FlextTarget):
             th.CustomType({"type": ["string", "object"]}),
             title="Entity",
             description=(
-                "Entity to write, or {stream: entity}; default the stream's name."
+                "Entity to write, or {stream or *: entity}; default the stream's name."
                 " lgfapi/<entity> writes it through the REST API in any case."
             ),
         ),

@@ -517,14 +517,13 @@ class Rows:
         return out
 
     def find(self, entity: str, **values: object) -> Row | None:
-        return next(
-            (
-                row
-                for row in self.visible(entity)
-                if all(row.get(k) == v for k, v in values.items())
-            ),
-            None,
-        )
+        with self.lock:
+            for number, row in self._rows[entity].items():
+                if all(row.get(k) == v for k, v in values.items()) and (
+                    (entity, number) not in self.hidden
+                ):
+                    return row
+        return None
 
     def fill(self, scale: int) -> None:
         """The standard data set: `scale` rows in the transactional entities."""
