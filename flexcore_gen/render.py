@@ -27,7 +27,9 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _COMMENTS = {
     ".yml": ("# ", ""),
     ".yaml": ("# ", ""),
-    ".sql": ("-- ", ""),
+    # dbt's comment, not SQL's: a model that begins with a trimming tag would draw
+    # its first line up into a comment of SQL.
+    ".sql": ("{# ", " #}"),
     ".md": ("<!-- ", " -->"),
     ".py": ("# ", ""),
     ".toml": ("# ", ""),

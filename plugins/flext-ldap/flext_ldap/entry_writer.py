@@ -247,6 +247,8 @@ class EntryWriter:
         parent = names.parent(entry_dn)
         if parent is None or names.normalise(parent) not in old.missing_parents:
             return
+        if self._session.server.is_naming_context(entry_dn):
+            return  # the top of a tree has no parent on this server
         if not self._rules.creates_parents:
             if names.normalise(parent) in adds or any(
                 names.is_under(parent, key) for key in adds
@@ -267,6 +269,8 @@ class EntryWriter:
                 return
             parents[key] = Job([self._planner.parent(parent)])
             self._parents_made.add(key)
+            if self._session.server.is_naming_context(parent):
+                return
             parent = names.parent(parent)
 
     # ---------------------------------------------------------------- errors

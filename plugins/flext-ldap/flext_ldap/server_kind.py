@@ -56,6 +56,11 @@ class ServerInfo:
         fitting = [c for c in self.naming_contexts if dn.is_under(base_dn, c)]
         return max(fitting, key=len, default=base_dn)
 
+    def is_naming_context(self, entry_dn: str) -> bool:
+        """Tell whether an entry is the top of a tree that this server holds."""
+        wanted = dn.normalise(entry_dn)
+        return any(dn.normalise(context) == wanted for context in self.naming_contexts)
+
     def first(self, attribute: str) -> str:
         """Return the first value of a root DSE attribute, or nothing."""
         return _first(self.root, attribute)
