@@ -76,7 +76,7 @@ def blocks(
             skipped = skipped_lines = 0
             joined = data = data[cut:]
             tail = b""
-        cut = _last_blank(joined) - len(tail)
+        cut = last_blank(joined) - len(tail)
         if cut < 0:
             pending.append(data)
             held += len(data)
@@ -102,7 +102,7 @@ def blocks(
         yield Block(b"".join(pending), line, offset, is_open=True)
 
 
-def _last_blank(data: bytes) -> int:
+def last_blank(data: bytes) -> int:
     """Return the position after the last blank line, or -1."""
     plain = data.rfind(b"\n\n")
     # Also after a carriage return; what stands before `plain` does not matter.

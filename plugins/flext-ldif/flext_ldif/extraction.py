@@ -1,8 +1,8 @@
 """Read one file into the records of one stream: in this process or in several.
 
 Above a size, a plain file is cut into ranges at blank lines and worker processes
-(`range_worker`) parse them; what comes back is put in order again and gets its
-line numbers here. The result is the same either way, record for record.
+(`range_worker`) parse and encode them; what comes back is put in order again. The
+result is the same either way, record for record.
 """
 
 from __future__ import annotations
@@ -13,16 +13,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
 from flext_singer.errors import FlextError
 
-from flext_ldif.blocks import blocks, without_mark
+from flext_ldif.blocks import blocks, last_blank, without_mark
 from flext_ldif.dialects import Leniency
 from flext_ldif.entries import Refusal
 from flext_ldif.file_marks import Digest, FileMark
 from flext_ldif.input_files import GZIP_MARK, unpacked
-from flext_ldif.range_worker import RANGE_BYTES, RangeResult, WorkerPool, cut_ranges
+from flext_ldif.range_worker import Range, RangeResult, WorkerPool
 from flext_ldif.record_shapes import shape_of
-from flext_ldif.shaping import Found, leniencies_of, max_entry_bytes, parser_of, shaped
+from flext_ldif.shaping import (
+    Found,
+    leniencies_of,
+    max_entry_bytes,
+    may_hold_change,
+    parser_of,
+    shaped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
 
 Read: TypeAlias = Callable[[int], bytes]
 PARALLEL_BYTES = 256 << 20
+RANGE_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -43,12 +52,15 @@ class Extraction:
         kind: Which records: see `shape_of`.
         only_changes: Pass over blocks without change records: who reads the
             entries reports what is wrong with them.
+        may_encode: Records may be JSON already (`msgspec.Raw`), with their
+            source_file: what several processes need to be worth it.
     """
 
     work: Work
     config: Mapping[str, Any]
     kind: str
     only_changes: bool = False
+    may_encode: bool = False
     mark: FileMark | None = None
     rejected: int = 0
 
@@ -74,7 +86,7 @@ class Extraction:
         work, digest = self.work, Digest(file.read)
         digest.skip(work.position)
         size_bytes = status.st_size - work.position
-        jobs = self.config.get("parallel_jobs") or 1
+        jobs = (self.config.get("parallel_jobs") or 1) if self.may_encode else 1
         is_whole = work.position == 0
         if (
             jobs > 1
@@ -84,7 +96,7 @@ class Extraction:
             and os.pread(file.fileno(), 2, 0)
             not in {GZIP_MARK, b"\xff\xfe", b"\xfe\xff"}
         ):
-            yield from self._read_in_parallel(file, digest, status, jobs)
+            yield from self._read_in_parallel(digest, status, jobs)
             return
         read: Read = digest.read
         is_packed = False
@@ -112,7 +124,7 @@ class Extraction:
         ):
             if block.is_open:
                 opened = block
-            if self.only_changes and not _may_hold_change(block.data):
+            if self.only_changes and not may_hold_change(block.data):
                 continue
             yield from shaped(parser, block, shape)
         can_go_on = not is_packed and mark != "utf-16"
@@ -124,36 +136,31 @@ class Extraction:
         )
 
     def _read_in_parallel(
-        self, file: IO[bytes], digest: Digest, status: os.stat_result, jobs: int
+        self, digest: Digest, status: os.stat_result, jobs: int
     ) -> Iterator[Found]:
-        """Yield what worker processes find, in file order."""
-        work, size = self.work, status.st_size
-        line, position, end = work.line, work.position, RangeResult([], 0, -1, -1)
-        with WorkerPool(jobs, work.file.name, self.kind, dict(self.config)) as pool:
-            waiting: deque[tuple[int, Callable[[], RangeResult]]] = deque()
-            ranges = cut_ranges(file.fileno(), work.position, size, RANGE_BYTES)
+        """Yield what worker processes find, range by range in file order."""
+        work, opened = self.work, (-1, -1)
+        with WorkerPool(
+            jobs,
+            work.file.name,
+            self.kind,
+            dict(self.config),
+            only_changes=self.only_changes,
+        ) as pool:
+            waiting: deque[Callable[[], RangeResult]] = deque()
+            ranges = _ranges(digest, work.position, work.line)
             while True:
                 while len(waiting) < jobs and (piece := next(ranges, None)):
-                    waiting.append((piece[0], pool.start(*piece)))
+                    waiting.append(pool.start(piece))
                 if not waiting:
                     break
-                position, result = waiting.popleft()
-                end = result()
-                for one in end.found:
-                    if isinstance(one, dict):
-                        one["line_number"] += line - 1
-                    else:
-                        one.line += line - 1
-                    yield one
-                line += end.lines
-        # The workers read for themselves; this is for the state.
-        digest.skip(size - work.position)
-        if end.open_offset < 0:
-            self._set_mark(digest, status, size, line)
-        else:
-            first = line - end.lines
-            open_line = first + end.open_line - 1
-            self._set_mark(digest, status, position + end.open_offset, open_line)
+                result = waiting.popleft()()
+                yield from result.refusals
+                yield from map(msgspec.Raw, result.records)
+                opened = (result.open_offset, result.open_line)
+        if opened[0] < 0:
+            opened = (digest.size, digest.lines + 1)
+        self._set_mark(digest, status, *opened)
 
     def _set_mark(
         self, digest: Digest, status: os.stat_result, position: int, line: int
@@ -173,9 +180,30 @@ class Extraction:
         )
 
 
-def _may_hold_change(data: bytes) -> bool:
-    plain = data.replace(b"\r", b"").replace(b"\n ", b"").lower()
-    return b"\nchangetype:" in plain or b"\ncontrol:" in plain
+def _ranges(digest: Digest, position: int, line: int) -> Iterator[Range]:
+    """Cut the rest of a file into ranges, as it passes through its digest.
+
+    Args:
+        digest: Stands at the position.
+        position: First byte.
+        line: Number of the line there.
+    """
+    start, tail = position, b""
+    lines = 0  # line ends since `start`
+    while data := digest.read(RANGE_BYTES):
+        cut = last_blank(tail + data) - len(tail)
+        if cut <= 0:
+            tail = (tail + data)[-2:]
+            lines += data.count(b"\n")
+            position += len(data)
+            continue
+        yield Range(start, position + cut, line)
+        line += lines + data.count(b"\n", 0, cut)
+        start, position = position + cut, position + len(data)
+        tail = data[cut:][-2:]
+        lines = data.count(b"\n", cut)
+    if start < position:
+        yield Range(start, position, line)
 
 
 class _Ahead:

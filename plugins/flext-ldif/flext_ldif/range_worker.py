@@ -1,89 +1,68 @@
 """Worker processes that parse byte ranges of one LDIF file.
 
-A worker is `python -m flext_ldif.range_worker`, started without the Singer SDK:
-it takes a range per line on stdin and answers on stdout with marshal, length
-first. It ends when its stdin does, so none outlives the tap. A range begins at
-the start of a record and ends behind a blank line; what is found in it counts
-lines from 1, and the tap adds what came before.
+A worker is `python -m flext_ldif.range_worker`, started without the Singer SDK: it
+takes a range per line on stdin and answers on stdout with records as JSON, which
+the tap only has to write out: handing over Python objects would cost as much as
+parsing. It ends when its stdin does, so none outlives the tap.
 """
 
 from __future__ import annotations
 
+import gc
 import json
-import marshal
 import os
 import subprocess
 import sys
 from codecs import BOM_UTF8
-from dataclasses import astuple
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from dataclasses import astuple, dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
 
 from flext_ldif.blocks import blocks
 from flext_ldif.entries import Refusal
 from flext_ldif.record_shapes import shape_of
-from flext_ldif.shaping import max_entry_bytes, parser_of, shaped
+from flext_ldif.shaping import max_entry_bytes, may_hold_change, parser_of, shaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
     from flext_ldif.record_shapes import Shape
 
-RANGE_BYTES = 4 << 20
-_STEP_BYTES = 64 << 10
 _LENGTH_BYTES = 8
+_ENCODER = msgspec.json.Encoder()
 
 
-def cut_ranges(
-    descriptor: int, start: int, end: int, size: int
-) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of consecutive ranges that end behind a blank line.
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A part of the file: it begins with a record and ends behind a blank line.
 
-    Args:
-        descriptor: The file; its own position is left alone.
+    Attributes:
         start: First byte.
         end: Byte after the last.
-        size: Bytes of a range, at least; a long record makes it longer.
+        line: Number of the first line.
     """
-    while start < end:
-        cut = _next_blank(descriptor, start + size, end)
-        yield start, cut
-        start = cut
+
+    start: int
+    end: int
+    line: int
 
 
-def _next_blank(descriptor: int, position: int, end: int) -> int:
-    tail = b""
-    while position < end:
-        data = os.pread(descriptor, min(_STEP_BYTES, end - position), position)
-        if not data:
-            break
-        joined = tail + data
-        found = [
-            joined.find(mark) + len(mark)
-            for mark in (b"\n\n", b"\n\r\n")
-            if mark in joined
-        ]
-        if found:
-            return position - len(tail) + min(found)
-        tail = joined[-2:]
-        position += len(data)
-    return end
-
-
-class RangeResult(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RangeResult:
     """What is in a range.
 
     Attributes:
-        found: Records without source_file, and refusals; lines from 1.
-        lines: Line ends in the range.
-        open_offset: Where a record begins that no blank line ends, from the
-            range's start; -1 if there is none.
+        records: One JSON object each.
+        refusals: What could not be read.
+        open_offset: Where a record begins that no blank line ends; -1 if none does.
         open_line: Number of the line there.
     """
 
-    found: list[dict[str, Any] | Refusal]
-    lines: int
+    records: list[bytes]
+    refusals: list[Refusal]
     open_offset: int
     open_line: int
 
@@ -96,10 +75,24 @@ class WorkerPool:
         path: The file.
         kind: Which records: see `record_shapes.shape_of`.
         config: The tap's settings.
+        only_changes: Pass over blocks without change records.
     """
 
-    def __init__(self, jobs: int, path: str, kind: str, config: dict[str, Any]) -> None:
-        self._task = {"path": path, "kind": kind, "config": config}
+    def __init__(
+        self,
+        jobs: int,
+        path: str,
+        kind: str,
+        config: dict[str, Any],
+        *,
+        only_changes: bool = False,
+    ) -> None:
+        self._task = {
+            "path": path,
+            "kind": kind,
+            "config": config,
+            "only_changes": only_changes,
+        }
         self._workers: list[subprocess.Popen[bytes]] = []
         self._jobs = jobs
         self._next = 0
@@ -134,23 +127,24 @@ class WorkerPool:
         for worker in self._workers:
             worker.wait()
 
-    def start(self, start: int, end: int) -> Callable[[], RangeResult]:
+    def start(self, piece: Range) -> Callable[[], RangeResult]:
         """Hand out a range; what is returned waits for the result.
 
         At most one range per worker may be out; results are called for in order.
         """
         worker = self._workers[self._next % self._jobs]
         self._next += 1
-        self._send(worker, b"%d %d\n" % (start, end))
+        self._send(worker, json.dumps(astuple(piece)).encode() + b"\n")
 
         def result() -> RangeResult:
-            size = int.from_bytes(self._receive(worker, _LENGTH_BYTES), "big")
-            data = self._receive(worker, size)
-            answer = RangeResult(*marshal.loads(data))  # noqa: S302 - our own process
-            for index, one in enumerate(answer.found):
-                if isinstance(one, tuple):
-                    answer.found[index] = Refusal(*one)
-            return answer
+            refusals, open_offset, open_line = json.loads(self._receive(worker))
+            data = self._receive(worker)
+            return RangeResult(
+                data.split(b"\n")[:-1],
+                [Refusal(*one) for one in refusals],
+                open_offset,
+                open_line,
+            )
 
         return result
 
@@ -159,8 +153,12 @@ class WorkerPool:
         if worker.stdin is not None:
             worker.stdin.write(data)
 
+    def _receive(self, worker: subprocess.Popen[bytes]) -> bytes:
+        length = self._read(worker, _LENGTH_BYTES)
+        return self._read(worker, int.from_bytes(length, "big"))
+
     @staticmethod
-    def _receive(worker: subprocess.Popen[bytes], size: int) -> bytes:
+    def _read(worker: subprocess.Popen[bytes], size: int) -> bytes:
         parts: list[bytes] = []
         while size > 0 and worker.stdout is not None:
             data = worker.stdout.read(min(size, 1 << 20))
@@ -174,48 +172,62 @@ class WorkerPool:
 def main() -> None:
     """Serve ranges until stdin ends."""
     task = json.loads(sys.stdin.buffer.readline())
+    gc.disable()  # nothing here makes cycles
     shape = shape_of(task["kind"], task["config"])
     with open(task["path"], "rb", buffering=0) as file:  # noqa: PTH123 - name as given
         for line in iter(sys.stdin.buffer.readline, b""):
-            start, end = map(int, line.split())
-            data = marshal.dumps(_parse(file, start, end, shape, task["config"]))
-            sys.stdout.buffer.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+            piece = Range(*json.loads(line))
+            for data in _parse(file, piece, shape, task):
+                length = len(data).to_bytes(_LENGTH_BYTES, "big")
+                sys.stdout.buffer.write(length + data)
             sys.stdout.buffer.flush()
 
 
 def _parse(
-    file: IO[bytes], start: int, end: int, shape: Shape, config: dict[str, Any]
-) -> tuple[list[Any], int, int, int]:
+    file: IO[bytes], piece: Range, shape: Shape, task: dict[str, Any]
+) -> tuple[bytes, bytes]:
+    """Return what is in a range: a head with what is odd, and the records."""
+    config, start = task["config"], piece.start
     parser = parser_of(config, may_have_version=start == 0)
-    mark = 3 if start == 0 and os.pread(file.fileno(), 3, 0) == BOM_UTF8 else 0
-    file.seek(start + mark)
-    source = _Range(file, end - start - mark)
-    found: list[Any] = []
-    open_offset, open_line = -1, -1
+    if start == 0 and os.pread(file.fileno(), 3, 0) == BOM_UTF8:
+        start = len(BOM_UTF8)
+    file.seek(start)
+    source = _Range(file, piece.end - start)
+    data = bytearray()
+    refusals: list[Any] = []
+    opened = (-1, -1)
     for block in blocks(
-        source.read, offset=mark, max_entry_bytes=max_entry_bytes(config)
+        source.read,
+        line=piece.line,
+        offset=start,
+        max_entry_bytes=max_entry_bytes(config),
     ):
         if block.is_open:
-            open_offset, open_line = block.offset, block.line
-        found += [
-            astuple(one) if isinstance(one, Refusal) else one
-            for one in shaped(parser, block, shape)
-        ]
-    return found, source.lines, open_offset, open_line
+            opened = (block.offset, block.line)
+        if task["only_changes"] and not may_hold_change(block.data):
+            continue
+        records = []
+        for found in shaped(parser, block, shape):
+            if isinstance(found, Refusal):
+                refusals.append(astuple(found))
+            else:
+                found["source_file"] = task["path"]
+                records.append(found)
+        data += _ENCODER.encode_lines(records)
+    head = json.dumps((refusals, *opened))
+    return head.encode("utf-8", "surrogatepass"), bytes(data)
 
 
 class _Range:
-    """Reads no more than so many bytes of a file, and counts their line ends."""
+    """Reads no more than so many bytes of a file."""
 
     def __init__(self, file: IO[bytes], left: int) -> None:
         self._file, self._left = file, left
-        self.lines = 0
 
     def read(self, size: int) -> bytes:
         """Return up to so many bytes."""
         data = self._file.read(min(size, self._left))
         self._left -= len(data)
-        self.lines += data.count(b"\n")
         return data
 
 

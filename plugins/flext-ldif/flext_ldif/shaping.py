@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
+
 from flext_ldif.blocks import MAX_ENTRY_BYTES, Block
 from flext_ldif.dialects import DIALECTS, Leniency
 from flext_ldif.entries import Refusal
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from flext_ldif.record_shapes import Shape
 
-Found: TypeAlias = dict[str, Any] | Refusal
+Found: TypeAlias = dict[str, Any] | msgspec.Raw | Refusal
 
 
 def leniencies_of(config: Mapping[str, Any]) -> frozenset[Leniency]:
@@ -40,7 +42,9 @@ def parser_of(
     )
 
 
-def shaped(parser: BlockParser, block: Block, shape: Shape) -> Iterator[Found]:
+def shaped(
+    parser: BlockParser, block: Block, shape: Shape
+) -> Iterator[dict[str, Any] | Refusal]:
     """Yield what a block holds for a stream: records, and what is refused."""
     for one in parser.parse(block):
         if isinstance(one, Refusal):
@@ -52,3 +56,9 @@ def shaped(parser: BlockParser, block: Block, shape: Shape) -> Iterator[Found]:
 def max_entry_bytes(config: Mapping[str, Any]) -> int:
     """Return how long a record may be, by the tap's settings."""
     return int(config.get("max_entry_bytes") or MAX_ENTRY_BYTES)
+
+
+def may_hold_change(data: bytes) -> bool:
+    """Whether a block may hold change records: whether it is worth parsing."""
+    plain = data.replace(b"\r", b"").replace(b"\n ", b"").lower()
+    return b"\nchangetype:" in plain or b"\ncontrol:" in plain

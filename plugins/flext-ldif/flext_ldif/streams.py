@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from flext_singer import FlextStream
 
 from flext_ldif.entries import Refusal
@@ -144,7 +145,11 @@ class LdifStream(FlextStream):
         """Yield the records of all files that are to be read."""
         for work in self._plan.works:
             extraction = Extraction(
-                work, self.config, self.kind, only_changes=self._skips_entries
+                work,
+                self.config,
+                self.kind,
+                only_changes=self._skips_entries,
+                may_encode=self._may_encode,
             )
             name = work.file.name
             for found in extraction:
@@ -152,6 +157,10 @@ class LdifStream(FlextStream):
                     if self.ldif_tap.reports(self, is_change=found.is_change):
                         extraction.rejected += 1
                         self._refuse(name, found)
+                    continue
+                if isinstance(found, msgspec.Raw):
+                    self._yielded += 1
+                    yield found  # type: ignore[misc] # encoded as it is
                     continue
                 found["source_file"] = name
                 record = self.finished(found)
@@ -163,6 +172,16 @@ class LdifStream(FlextStream):
                     mark = replace(mark, rejected=mark.rejected + self.rejected_rows)
                     self.rejected_rows = 0
                 self._read_marks.append((self._yielded, mark))
+
+    @property
+    def _may_encode(self) -> bool:
+        """Whether records go out as they come, so that they may be JSON already."""
+        return (
+            type(self).finished is LdifStream.finished
+            and self._is_plain
+            and not self._deselected
+            and not self.config.get("batch_config")
+        )
 
     def finished(self, record: dict[str, Any]) -> dict[str, Any] | None:
         """Return a record as it goes out, or None if it does not."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from flext_ldif.entries import Refusal
 from flext_ldif.extraction import Extraction
 from flext_ldif.file_marks import Work
 from flext_ldif.generalized_time import iso_time
@@ -94,8 +93,8 @@ def discover_columns(tap: TapLdif) -> dict[str, list[str]]:
     found: dict[str, dict[str, str]] = {name: {} for name in wanted}
     for file in tap.files:
         for one in Extraction(Work(file), tap.config, "entries"):
-            if isinstance(one, Refusal):
-                continue  # the run itself reports it
+            if not isinstance(one, dict):
+                continue  # refused: the run itself reports it
             for name in {each.lower() for each in one["object_class"]} & wanted.keys():
                 for attribute in one["attributes"]:
                     found[name].setdefault(attribute.lower(), attribute)

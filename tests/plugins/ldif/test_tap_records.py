@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from flext_singer.errors import FlextError, SettingsError, TooManyErrorsError
 
@@ -374,3 +375,24 @@ def test_samples_of_both_streams_are_named_in_the_catalog(people):
     for one in streams:
         assert one["key_properties"] == ["source_file", "line_number"]
     assert Path(config).exists()
+
+
+def test_worker_processes_end_with_the_tap_that_is_killed(tmp_path):
+    path = tmp_path / "big.ldif"
+    path.write_text("".join(f"dn: cn={i},dc=x\ncn: {i}\n\n" for i in range(200_000)))
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"path": str(path), "parallel_bytes": 1}))
+    with subprocess.Popen(
+        [*TAP, "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as tap:
+        # Nobody reads on: the tap stands still with its workers at hand.
+        for line in tap.stdout:
+            if b'"RECORD"' in line:
+                break
+        workers = psutil.Process(tap.pid).children()
+        assert len(workers) == 2
+        tap.kill()
+        _, alive = psutil.wait_procs(workers, timeout=10)
+        assert alive == []
