@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 logger = logging.getLogger("flext-oracle-wms")
+# It logs whole addresses, and filters hold keys of the business.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 FIRST_WAIT_SECONDS = 0.5
 MAX_WAIT_SECONDS = 60.0

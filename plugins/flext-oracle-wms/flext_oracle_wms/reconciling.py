@@ -15,6 +15,8 @@ import time
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from flext_oracle_wms.entities import list_entities
+from flext_oracle_wms.errors import NotFoundError, RequestRefusedError, WmsError
 from flext_oracle_wms.listing import read_pages
 
 if TYPE_CHECKING:
@@ -97,6 +99,50 @@ def rows_of(
         )
         for page in read_pages(client, entity, query, page_size=1000):
             yield from page
+
+
+def settled(client: Client, interface: Interface, key: str) -> Interface:
+    """An interface with the stage's names as this environment has them.
+
+    Only stage_item, stage_store, stage_order_hdr and stage_ib_shipment are known from
+    clients; the other names are likely ones, so what the service lists decides.
+
+    Args:
+        client: The connection.
+        interface: The entity.
+        key: Any business key, to try the key column with.
+    """
+    names = (
+        interface.stage_entity,
+        f"stage_{interface.entity}",
+        f"stage_{interface.entity}_hdr",
+        f"stage_{interface.final_entity}",
+    )
+    every = set(list_entities(client))
+    stage = next((name for name in names if name in every), "")
+    if not stage:
+        logger.warning(
+            "%s: this environment lists no stage of it, so the reason of a reject will"
+            " not be known",
+            interface.entity,
+        )
+        return interface
+    columns = dict.fromkeys((interface.stage_key, interface.key, interface.final_key))
+    if len(columns) == 1:
+        return dataclasses.replace(interface, stage_entity=stage)
+    for column in columns:
+        try:
+            client.get_json(client.entity_path(stage), {column: key, "page_size": "1"})
+        except NotFoundError:
+            pass  # no such row, but such a column
+        except RequestRefusedError:
+            continue
+        return dataclasses.replace(interface, stage_entity=stage, stage_key=column)
+    raise WmsError(
+        f"none of {', '.join(columns)} is a column that rows can be found by",
+        where=f"entity {stage!r}",
+        fix="the interface cannot be reconciled here; see the environment's API guide",
+    )
 
 
 def company_of(row: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ from flext_oracle_wms.reconciling import (
     Reconciler,
     baseline,
     find,
+    settled,
 )
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ class Stager:
         self.options = options
         self.policy = policy
         self.reconciler = Reconciler(client, interface, policy)
+        self._is_settled = False
         self._messages = itertools.count(1)
         self._run = uuid.uuid4().hex[:12]
 
@@ -144,7 +146,12 @@ class Stager:
         Returns:
             How many were accepted.
         """
-        return sum(self.write_wave(wave, reject) for wave in waves(records))
+        groups = waves(records)
+        if groups and not self._is_settled:
+            self.interface = settled(self.client, self.interface, groups[0][0].key)
+            self.reconciler = Reconciler(self.client, self.interface, self.policy)
+            self._is_settled = True
+        return sum(self.write_wave(wave, reject) for wave in groups)
 
     def write_wave(
         self,

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from urllib.parse import parse_qs
 
 import pytest
+from fakes.wms import staging as fake_staging
 from flext_oracle_wms import staging
 from flext_oracle_wms.documents import (
     MAX_DOCUMENT_BYTES,
@@ -583,3 +584,32 @@ def test_what_is_sent_can_be_read_before_it_is(start, tmp_path):
     ] * 2
     assert "<action_code>CREATE" in lines[0]["form"]["xml_data"]
     assert stand.basic["password"] not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("stage", "column"), [("stage_vendor", "vendor_code"), ("stage_vendor_hdr", "code")]
+)
+def test_the_stage_is_found_by_whatever_name_the_environment_has(start, stage, column):
+    stand = start(rows=0)
+    rows = stand.rows
+    entity = rows.entities.pop("stage_vendor")
+    entity.fields[column] = entity.fields.pop("code")
+    entity.name, entity.key_field = stage, column
+    rows.entities[stage] = entity
+    rows._rows[stage], rows._next[stage] = {}, 1
+    names = staging_names()
+    names["vendor"] = (stage, *names["vendor"][1:])
+    row = {"vendor_code": "V9", "company_code": "C7"}
+    with pytest.raises(TooManyErrorsError, match="Invalid company_code 'C7'"):
+        write(stand, "vendor", [row], ["vendor_code"])
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    before = dict(staging_names())
+    yield
+    staging_names().update(before)
+
+
+def staging_names():
+    return fake_staging.INTERFACES
