@@ -81,6 +81,8 @@ class Plugin:
     streams: tuple[str, ...]
     required: tuple[tuple[str, ...], ...]
     definition: dict[str, Any]
+    is_planned: bool = False
+    """Whether the generator knows it, but no command of that name exists yet."""
 
     @property
     def writes_files(self) -> bool:
@@ -191,6 +193,7 @@ def _plugin(raw: dict[str, Any], kind: str) -> Plugin:
         streams=tuple(notes.get("streams", _FIXED_STREAMS.get(name, ()))),
         required=tuple(tuple(g) for g in raw.get("settings_group_validation", ())),
         definition=raw,
+        is_planned=bool(notes.get("is_planned")),
     )
 
 
