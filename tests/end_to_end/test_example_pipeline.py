@@ -102,6 +102,7 @@ def test_slapadd_accepts_the_exported_file(project, tmp_path):
         f"include {schema}/core.schema\n"
         f"include {schema}/cosine.schema\n"
         f"include {schema}/inetorgperson.schema\n"
+        f"include {schema}/nis.schema\n"
         "modulepath /usr/lib/ldap\n"
         "moduleload back_mdb\n"
         "database mdb\n"
