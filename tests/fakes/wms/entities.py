@@ -335,6 +335,7 @@ def catalogue() -> dict[str, Entity]:
             {**AUDIT, "run_nbr": "string", "status_id": "integer"},
             key_field="run_nbr",
         ),
+        Entity("wave_template", {**AUDIT, "code": "string"}),
         Entity(
             "inventory_history",
             {

@@ -40,6 +40,7 @@ class Simulator(Service):
         self.schedule: list[dict[str, Any]] = []
         """Changes during a read: {"after_lists": n, "entity", "op", "id", "values"}."""
         self.lists = 0
+        self.waves: dict[int, float] = {}
 
     def after_list(self) -> None:
         """Applies the scheduled changes that are due after this many list answers."""
@@ -75,6 +76,20 @@ class Simulator(Service):
         else:
             msg = f"unknown operation {operation!r}"
             raise ValueError(msg)
+
+    def run_wave(self) -> dict[str, str]:
+        """Starts a wave, which is done when its time is over."""
+        number = f"WAVE{len(self.rows.visible('wave')) + 1:03d}"
+        row = self.rows.insert("wave", {"run_nbr": number, "status_id": 10})
+        self.waves[row["id"]] = self.clock.seconds() + self.switches.wave_seconds
+        return {"run_nbr": number}
+
+    def end_waves(self) -> None:
+        with self.lock:
+            over = [n for n, at in self.waves.items() if at <= self.clock.seconds()]
+            for number in over:
+                del self.waves[number]
+                self.rows.update("wave", number, {"status_id": 90})
 
     def truth(self, entity: str) -> list[dict[str, Any]]:
         """Every visible row, typed for JSON: instants in UTC, decimals as text."""
@@ -202,6 +217,7 @@ class WmsHandler(Handler):
         user = simulator.auth.check(self.headers.get("Authorization"))
         zone = simulator.auth.zone(user)
         simulator.staging.settle()
+        simulator.end_waves()
         legacy = re.fullmatch(rf"/{ENVIRONMENT}/wms/api/(\w+)(/?)", path)
         if legacy:
             return self.legacy(method, legacy[1], legacy[2], body)
@@ -281,6 +297,12 @@ class WmsHandler(Handler):
             return self.patch(spec, int(rest[1]), payload, base, zone)
         if method == "POST" and len(rest) == 2 and rest[1].startswith("bulk_"):
             return self.bulk(spec, payload)
+        if method == "POST" and rest == ["wave_template", "run_template"]:
+            return 202, simulator.run_wave()
+        if method == "POST" and len(rest) == 3 and rest[1].isdigit():
+            if simulator.rows.get(spec.name, int(rest[1])) is None:
+                raise not_found()
+            return 204, None
         raise Refused(405, "Method not allowed.", code="METHOD_NOT_ALLOWED")
 
     def read(
@@ -426,6 +448,10 @@ class WmsHandler(Handler):
             for part in str(payload.get("parameters", {}).get("id__in", "")).split(",")
             if part
         ]
+        most = simulator.switches.default_page_size
+        if len(ids) > most and simulator.switches.bulk_over_limit == "400":
+            raise invalid({"parameters": f"At most {most} rows."})
+        ids = ids[:most]
         bad = {
             str(n): "Invalid status."
             for n in ids

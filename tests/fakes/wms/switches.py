@@ -22,6 +22,10 @@ class Switches:
     """A cursor older than this is refused with 400; 0 means never."""
     links_port: str = "explicit"
     """`explicit`, `none`, `https` or `other_name`: how next_page names its host."""
+    bulk_over_limit: str = "400"
+    """`400`, or `truncated`: a bulk operation on more rows than the user's page."""
+    wave_seconds: float = 60.0
+    """How long a wave runs, by the server's clock."""
     links_host: str = ""
     """`foreign`: next_page points to a host that must never see credentials."""
     next_page_loop: bool = False

@@ -191,6 +191,20 @@ def test_an_update_that_changes_nothing_is_accepted_by_what_is_there(
     write(stand, "item", [item("ITM00001")], KEY, stage_timeout_seconds=2)
 
 
+def test_an_update_that_left_the_stage_and_changed_nothing_is_no_success(
+    start, monkeypatch
+):
+    stand = start(rows=1, stage_delay_seconds=0)
+    monkeypatch.setattr(
+        stand.sim.staging,
+        "process",
+        lambda *_: stand.rows.delete("stage_item", stand.ids("stage_item")[-1]),
+    )
+    rows = [item("ITM00001", description="never written")]
+    with pytest.raises(TooManyErrorsError, match="neither processed nor rejected"):
+        write(stand, "item", rows, KEY, stage_timeout_seconds=1)
+
+
 def test_what_left_the_stage_without_a_trace_is_no_success(start, monkeypatch):
     stand = start(rows=1, stage_delay_seconds=0)
     monkeypatch.setattr(

@@ -365,3 +365,30 @@ def test_the_stand_in_answers_bulk_operations_as_documented(start):
         assert answer.json()["details"] == {"3": "Invalid status."}
         body["options"] = {}
         assert client.post(url, json=body).status_code == 400
+
+
+@pytest.mark.parametrize("over", ["400", "truncated"])
+def test_the_stand_in_limits_bulk_operations_to_a_page(start, over):
+    stand = start(rows=3, default_page_size=2, bulk_over_limit=over)
+    url = f"{stand.base_url}/wms/lgfapi/v10/entity/order_hdr/bulk_cancel/"
+    body = {"parameters": {"id__in": "1,2,3"}, "options": {"commit_frequency": 1}}
+    answer = httpx.post(url, json=body, auth=USER)
+    if over == "400":
+        assert answer.status_code == 400
+    else:
+        assert answer.json()["record_count"] == 2
+
+
+def test_answers_without_a_document_are_read_as_such(start):
+    stand = start(rows=2)
+    client = stand.client()
+    path = client.entity_path("order_hdr", 1, "cancel")
+    assert client.send_json("POST", path, {}, is_repeatable=False) is None
+    path = client.entity_path("wave_template", "run_template")
+    wave = client.send_json("POST", path, {}, is_repeatable=False)
+    assert wave == {"run_nbr": "WAVE001"}
+    where = {"run_nbr": "WAVE001"}
+    before = client.get_json(client.entity_path("wave"), where)["results"][0]
+    stand.sim.clock.advance(61)
+    after = client.get_json(client.entity_path("wave"), where)["results"][0]
+    assert (before["status_id"], after["status_id"]) == (10, 90)
