@@ -24,6 +24,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "generate": ("generate", "generate", "Render every file of the project."),
     "check": ("generate", "check", "Fail if generate would change anything."),
     "explain": ("explain", "explain", "Show which lines made a rendered file."),
+    "dbt-models": (
+        "dbt_models",
+        "dbt_models",
+        "Write staging models for the tables of a tap's catalog.",
+    ),
     "schema": ("schema", "schema", "Print the JSON Schema for editors."),
     "runs": ("", "runs", "Show what ran."),
     "events": ("", "events", "Read and look after the event store."),

@@ -154,8 +154,20 @@ def _landed_sources(project: Project) -> Iterator[PlannedFile]:
         )
 
 
+def _shipped_models(project: Project) -> set[str]:
+    """Models that come with the packages: a second one would be ambiguous to dbt."""
+    folders = (dbt_package_folder(system) for system in used_packages(project))
+    return {
+        path.stem
+        for folder in folders
+        if folder is not None
+        for path in (folder / "models").rglob("*.sql")
+    }
+
+
 def _starter_models(project: Project) -> Iterator[PlannedFile]:
     """A first version of each model that a transform names and nobody wrote."""
+    shipped = _shipped_models(project)
     wanted: dict[str, tuple[PipelinePlan, Mark]] = {}
     for plan in project.pipelines:
         for step in plan.pipeline.steps:
@@ -165,7 +177,7 @@ def _starter_models(project: Project) -> Iterator[PlannedFile]:
     for model in sorted(wanted):
         plan, mark = wanted[model]
         path = f"transform/models/{model}.sql"
-        if model in project.models:
+        if model in project.models or model in shipped:
             continue
         streams = [
             {
