@@ -17,7 +17,7 @@ PACKAGES = ROOT / "transform/packages"
 #: Marts whose one step of logic has its unit test in the model before.
 WITHOUT_LOGIC = {"ldif__entries", "ldap__entries"}
 
-each_package = pytest.mark.parametrize("name", ["ldap", "ldif"])
+each_package = pytest.mark.parametrize("name", ["ldap", "ldif", "oracle"])
 
 
 def models(name):

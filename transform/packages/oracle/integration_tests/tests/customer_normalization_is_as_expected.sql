@@ -1,0 +1,1 @@
+{{ differing_rows('customer_normalization') }}
