@@ -12,7 +12,12 @@ import click
 
 from flexcore_gen.events import locations
 from flexcore_gen.events.run_state import STATUSES, RunState, fold
-from flexcore_gen.events.store import EventStore, StoreError, open_store
+from flexcore_gen.events.store import (
+    EmptyStoreError,
+    EventStore,
+    StoreError,
+    open_store,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +79,8 @@ class _Place:
             return None
         try:
             return open_store(self.address, self.root, create=False)
+        except EmptyStoreError:
+            return None
         except StoreError as error:
             raise self.away(error) from error
 

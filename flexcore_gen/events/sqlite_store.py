@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from flexcore_gen.events.run_event import TERMINAL, RunEvent, StoredEvent, dump_json
 from flexcore_gen.events.store import (
     ChainReport,
+    EmptyStoreError,
     EventRefusedError,
     RunClosedError,
     StoreError,
@@ -135,6 +136,8 @@ class SqliteStore:
         if version == 0 and create:
             self._create()
             version = self._user_version()
+        if version == 0 and not self._has_tables():
+            raise EmptyStoreError(f"nothing has been written to {self.path} yet")
         if version != _SCHEMA_VERSION:
             raise StoreError(
                 f"{self.path} is not an event store of this version "
@@ -143,6 +146,10 @@ class SqliteStore:
 
     def _user_version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _has_tables(self) -> bool:
+        query = "SELECT count(*) FROM sqlite_master"
+        return bool(self._connection.execute(query).fetchone()[0])
 
     def _create(self) -> None:
         # Turning WAL on is refused at once, not after the busy timeout, while

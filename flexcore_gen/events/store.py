@@ -21,6 +21,10 @@ class StoreError(Exception):
     """The store cannot be read or written just now, or its address is unknown."""
 
 
+class EmptyStoreError(StoreError):
+    """The store is being made by a first run just now: nothing has run yet."""
+
+
 class EventRefusedError(StoreError):
     """The store is there and refuses this event; trying again will not help."""
 

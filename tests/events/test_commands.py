@@ -213,6 +213,13 @@ def test_reconcile_leaves_a_run_of_another_host_until_told(root):
     assert json.loads(call(runs_command, "--json").output)[0]["status"] == "lost"
 
 
+def test_a_store_that_a_first_run_is_about_to_fill_is_empty(root):
+    (root / ".flexcore").mkdir()
+    (root / ".flexcore" / "events.db").touch()
+    result = call(runs_command, "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, [])
+
+
 def test_a_store_that_cannot_be_read_is_named(root):
     (root / ".flexcore").mkdir()
     (root / ".flexcore/events.db").write_text("garbage" * 200)
