@@ -97,7 +97,9 @@ def as_decimals(numbers: pa.Array, precision: int, scale: int) -> pa.Array | Non
     try:
         if pa.types.is_integer(numbers.type):
             numbers = numbers.cast(pa.decimal128(MAX_DECIMAL_DIGITS, 0))
-        elif not _is_below(numbers, 10.0 ** (precision - scale)):
+        elif not _is_below(numbers, 10.0 ** (precision - scale)) or not _powers_fit(
+            numbers, scale
+        ):
             return None
         return numbers.cast(pa.decimal128(precision, scale))
     except pa.ArrowInvalid:
@@ -108,6 +110,12 @@ def _is_below(texts: pa.Array, limit: float) -> bool:
     # Arrow's cast from text wraps around silently past 128 bits.
     largest = pc.max(pc.abs(texts.cast(pa.float64()))).as_py()
     return largest is None or largest < limit * 1.001
+
+
+def _powers_fit(texts: pa.Array, scale: int) -> bool:
+    # Arrow's cast makes 0 of a number such as 7.5e-106, without a word.
+    powers = texts.filter(pc.match_substring(texts, "e-", ignore_case=True))
+    return not len(powers) or digits_of(powers).scale <= scale
 
 
 def as_integers(numbers: pa.Array) -> pa.Array | None:

@@ -303,3 +303,11 @@ def test_the_meltano_definition_says_what_about_says(kind, name):
 def test_the_short_messages_are_singer_messages():
     assert schema("s", ["a"], a={})["type"] == "SCHEMA"
     assert record("s", 3, a=1)["version"] == 3
+
+
+def test_a_number_too_small_for_a_decimal_does_not_become_zero():
+    assert as_decimals(pa.array(["7.5e-106"]), 38, 18) is None
+    assert as_decimals(pa.array(["7.5E-2", "0e-99"]), 38, 18).to_pylist() == [
+        Decimal("0.075"),
+        0,
+    ]
