@@ -37,6 +37,7 @@ from flext_warehouse.duckdb_types import converted, read_type, sql_type
 from flext_warehouse.evolution import NUMERIC, Evolution, Widening
 from flext_warehouse.files import as_text, json_text
 from flext_warehouse.identifiers import DUCKDB_NAMES, fit_name, literal, quote
+from flext_warehouse.location import DEFAULT_MEMORY
 from flext_warehouse.numbers import (
     Digits,
     as_decimals,
@@ -56,7 +57,6 @@ from flext_warehouse.table import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-DEFAULT_MEMORY = "160MB"
 _MERGE_BYTES = 96 * 1024 * 1024
 """Staged or uncommitted Arrow bytes after which rows are made durable early."""
 _MOST_THREADS = 4
@@ -478,18 +478,12 @@ class DuckDBTable(Table):
                 f"latest FROM {stage} GROUP BY ALL) AS t "
                 f"WHERE {same_key} AND s.{quote(_ORDER)} < t.latest"
             )
-        if not any(c.source == VERSION for c in self.columns[self._data_count :]):
-            # Rewriting what is there already costs more than looking.
-            same = " AND ".join(
-                f"t.{quote(c.name)} IS NOT DISTINCT FROM s.{quote(c.name)}"
-                for c in self.columns
-            )
-            self.counts.unchanged += self._fetch(
-                f"DELETE FROM {stage} s USING {place} t WHERE {same_key} AND {same}"
-            )[0]
-        updated = self._fetch(
-            f"DELETE FROM {place} t USING {stage} s WHERE {same_key}"
-        )[0]
+        updated = 0
+        # Only the keys are read here; the rows below are compared as a whole.
+        if self._fetch(
+            f"SELECT count(*) FROM {place} t SEMI JOIN {stage} s ON {same_key}"
+        )[0]:
+            updated = self._clear_way(same_key)
         names = ", ".join(quote(c.name) for c in self.columns)
         alive = ""
         deleted = next((c for c in self.columns if c.source == DELETED_AT), None)
@@ -501,6 +495,24 @@ class DuckDBTable(Table):
         self.counts.updated += min(updated, written)
         self.counts.inserted += max(0, written - updated)
         self.counts.deleted += max(0, updated - written)
+
+    def _clear_way(self, same_key: str) -> int:
+        """Delete what is staged but there already, and what will be replaced.
+
+        Returns:
+            How many rows will be replaced.
+        """
+        stage, place = self._stage, self._place
+        if not any(c.source == VERSION for c in self.columns[self._data_count :]):
+            # Rewriting what is there already costs more than looking.
+            same = " AND ".join(
+                f"t.{quote(c.name)} IS NOT DISTINCT FROM s.{quote(c.name)}"
+                for c in self.columns
+            )
+            self.counts.unchanged += self._fetch(
+                f"DELETE FROM {stage} s USING {place} t WHERE {same_key} AND {same}"
+            )[0]
+        return self._fetch(f"DELETE FROM {place} t USING {stage} s WHERE {same_key}")[0]
 
     def empty_stage(self) -> None:
         """Start an empty stage after its rows were merged and committed."""

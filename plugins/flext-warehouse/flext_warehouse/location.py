@@ -7,6 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from flext_singer.errors import FlextError
 
+DEFAULT_MEMORY = "160MB"
+"""DuckDB's memory limit where the settings name none."""
 _FORMS = (
     "write duckdb:///relative/path.duckdb, duckdb:////absolute/path.duckdb or "
     "postgresql://user:password@host:5432/database"

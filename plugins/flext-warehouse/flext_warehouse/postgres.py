@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 from flext_singer.errors import FlextError
 from psycopg import sql
 from pyarrow import csv
@@ -31,6 +32,7 @@ from flext_warehouse.columns import (
     JsonSchema,
     Kind,
 )
+from flext_warehouse.decode import INSTANT
 from flext_warehouse.evolution import Evolution, Widening
 from flext_warehouse.files import as_text, json_text
 from flext_warehouse.identifiers import POSTGRES_NAMES, fit_name, quote
@@ -261,6 +263,12 @@ class PostgresWarehouse:
         self.connection.close()
 
 
+def _instants_as_text(array: pa.Array) -> pa.Array:
+    """Spell instants for COPY: Arrow writes a time with a zone ten times slower."""
+    texts = array.cast(INSTANT).cast(pa.timestamp("us")).cast(pa.string())
+    return pc.binary_join_element_wise(texts, "Z", "")
+
+
 def _own(name: str) -> str:
     return f"flext-warehouse {name}"
 
@@ -397,6 +405,8 @@ class PostgresTable(Table):
             return as_text(array)
         if kind is Kind.JSON:
             return json_text(array)
+        if kind is Kind.TIMESTAMP:
+            return _instants_as_text(array)
         if kind is Kind.LIST:
             return array_literals(array) if pa.types.is_list(array.type) else None
         return array

@@ -8,10 +8,11 @@ from flext_singer import secrets
 from singer_sdk import typing as th
 
 from flext_warehouse.location import duckdb_path, is_postgres, password_in
-from flext_warehouse.postgres import Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from flext_warehouse.postgres import Server
 
 DEFAULT_LOCK_SECONDS = 10.0
 
@@ -76,6 +77,8 @@ def check_place(config: Mapping[str, Any]) -> None:
 
 def server(config: Mapping[str, Any]) -> Server:
     """Give the Postgres server that the settings name."""
+    from flext_warehouse.postgres import Server  # noqa: PLC0415 - loads psycopg
+
     return Server(str(config["url"]), config.get("username"), config.get("password"))
 
 

@@ -13,9 +13,7 @@ from flext_singer.command_line import entry_point
 from flext_singer.tap import FlextTap
 from singer_sdk import typing as th
 
-from flext_warehouse.duckdb_reader import DuckDBReader
 from flext_warehouse.location import duckdb_path, is_postgres
-from flext_warehouse.postgres_reader import PostgresReader
 from flext_warehouse.selection import read_wishes
 from flext_warehouse.settings import (
     PLACE,
@@ -88,9 +86,18 @@ class TapWarehouse(FlextTap):
         """The open warehouse."""
         if self._reader is None:
             url = str(self.config["url"])
+            # Each driver takes its time to load, and a run needs one of them.
             if is_postgres(url):
+                from flext_warehouse.postgres_reader import (  # noqa: PLC0415
+                    PostgresReader,
+                )
+
                 self._reader = PostgresReader(server(self.config))
             else:
+                from flext_warehouse.duckdb_reader import (  # noqa: PLC0415
+                    DuckDBReader,
+                )
+
                 self._reader = DuckDBReader(
                     duckdb_path(url), lock_seconds=lock_seconds(self.config)
                 )

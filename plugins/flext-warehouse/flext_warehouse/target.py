@@ -16,9 +16,12 @@ from flext_singer.target import MAX_UNCOMMITTED_SECONDS, FlextTarget
 from singer_sdk import typing as th
 
 from flext_warehouse.conform import find_unstorable, replace_unstorable
-from flext_warehouse.duckdb import DEFAULT_MEMORY, DuckDBWarehouse
-from flext_warehouse.location import duckdb_path, is_postgres, shown
-from flext_warehouse.postgres import PostgresWarehouse
+from flext_warehouse.location import (
+    DEFAULT_MEMORY,
+    duckdb_path,
+    is_postgres,
+    shown,
+)
 from flext_warehouse.settings import (
     PLACE,
     check_place,
@@ -32,7 +35,11 @@ from flext_warehouse.table import LoadMethod, LoadOptions
 if TYPE_CHECKING:
     from flext_singer.errors import BrokenLineError
 
-Warehouse = DuckDBWarehouse | PostgresWarehouse
+    from flext_warehouse.duckdb import DuckDBWarehouse
+    from flext_warehouse.postgres import PostgresWarehouse
+
+    Warehouse = DuckDBWarehouse | PostgresWarehouse
+
 _COMMIT_SPACING = 9
 
 
@@ -153,8 +160,13 @@ class TargetWarehouse(FlextTarget):
         )
         wait = lock_seconds(config)
         self.logger.info("Loading into %s, schema %s", shown(url), options.schema)
+        # Each driver takes its time to load, and a run needs one of them.
         if postgres:
+            from flext_warehouse.postgres import PostgresWarehouse  # noqa: PLC0415
+
             return PostgresWarehouse(server(config), options, lock_seconds=wait)
+        from flext_warehouse.duckdb import DuckDBWarehouse  # noqa: PLC0415
+
         return DuckDBWarehouse(
             duckdb_path(url),
             options,
