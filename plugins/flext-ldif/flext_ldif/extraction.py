@@ -50,6 +50,7 @@ class Extraction:
         work: The file, and where to begin.
         config: The tap's settings.
         kind: Which records: see `shape_of`.
+        others: Records and refusals that another stream has a say in.
         only_changes: Pass over blocks without change records: who reads the
             entries reports what is wrong with them.
         may_encode: Records may be JSON already (`msgspec.Raw`), with their
@@ -63,6 +64,7 @@ class Extraction:
     may_encode: bool = False
     mark: FileMark | None = None
     rejected: int = 0
+    others: int = 0
 
     def __iter__(self) -> Iterator[Found]:
         """Yield records without their source_file, and refusals, in file order.
@@ -127,6 +129,7 @@ class Extraction:
             if self.only_changes and not may_hold_change(block.data):
                 continue
             yield from shaped(parser, block, shape)
+        self.others += shape.others
         can_go_on = not is_packed and mark != "utf-16"
         self._set_mark(
             digest,
@@ -157,6 +160,7 @@ class Extraction:
                 result = waiting.popleft()()
                 yield from result.refusals
                 yield from map(msgspec.Raw, result.records)
+                self.others += result.others
                 opened = (result.open_offset, result.open_line)
         if opened[0] < 0:
             opened = (digest.size, digest.lines + 1)

@@ -155,15 +155,23 @@ def plan(files: Sequence[InputFile], marks: Iterable[FileMark]) -> Plan:
     return Plan(works, kept, is_full=not known)
 
 
+def is_unchanged(file: InputFile, mark: FileMark) -> bool:
+    """Whether a file is, by its size and time, what it was when it was read."""
+    if not file.is_regular:
+        return False
+    status = Path(file.name).stat()
+    return status.st_size == mark.size and status.st_mtime_ns == mark.mtime_ns
+
+
 def _compare(file: InputFile, mark: FileMark) -> FileMark | Work | None:
     """Return the mark if nothing changed, what is new, or None: read all."""
     if not file.is_regular:
         return None
+    if is_unchanged(file, mark):
+        return mark
     status = Path(file.name).stat()
     if status.st_size < mark.size:
         return None
-    if status.st_size == mark.size and status.st_mtime_ns == mark.mtime_ns:
-        return mark
     return _read_on(file, mark, status.st_mtime_ns)
 
 

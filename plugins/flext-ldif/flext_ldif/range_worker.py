@@ -59,12 +59,14 @@ class RangeResult:
         refusals: What could not be read.
         open_offset: Where a record begins that no blank line ends; -1 if none does.
         open_line: Number of the line there.
+        others: Records that are of another kind than the stream's.
     """
 
     records: list[bytes]
     refusals: list[Refusal]
     open_offset: int
     open_line: int
+    others: int = 0
 
 
 class WorkerPool:
@@ -137,13 +139,15 @@ class WorkerPool:
         self._send(worker, json.dumps(astuple(piece)).encode() + b"\n")
 
         def result() -> RangeResult:
-            refusals, open_offset, open_line = json.loads(self._receive(worker))
+            head = json.loads(self._receive(worker))
+            refusals, open_offset, open_line, others = head
             data = self._receive(worker)
             return RangeResult(
                 data.split(b"\n")[:-1],
                 [Refusal(*one) for one in refusals],
                 open_offset,
                 open_line,
+                others,
             )
 
         return result
@@ -195,7 +199,7 @@ def _parse(
     source = _Range(file, piece.end - start)
     data = bytearray()
     refusals: list[Any] = []
-    opened = (-1, -1)
+    opened, before = (-1, -1), shape.others
     for block in blocks(
         source.read,
         line=piece.line,
@@ -214,7 +218,7 @@ def _parse(
                 found["source_file"] = task["path"]
                 records.append(found)
         data += _ENCODER.encode_lines(records)
-    head = json.dumps((refusals, *opened))
+    head = json.dumps((refusals, *opened, shape.others - before))
     return head.encode("utf-8", "surrogatepass"), bytes(data)
 
 

@@ -100,7 +100,13 @@ _MAX_KNOWN_NAMES = 100_000  # a hostile file must not fill the memory with names
 
 
 class Shape(Protocol):
-    """Turns what the reader yields into the records of one stream."""
+    """Turns what the reader yields into the records of one stream.
+
+    Attributes:
+        others: How many records had no place because they are of another kind.
+    """
+
+    others: int
 
     def record(self, found: Record) -> dict[str, Any] | None:
         """Return a record without its source_file, or None if it has no place."""
@@ -204,10 +210,12 @@ class EntryShape:
         self._policy = policy
         self._base = normalise(base_dn)
         self._classes = frozenset(name.lower() for name in classes)
+        self.others = 0
 
     def record(self, found: Record) -> dict[str, Any] | None:
         """Return the record of an entry."""
         if found.__class__ is not Entry or not isinstance(found, Entry):
+            self.others += 1
             return None
         normalised, parent, rdn, depth = place(found.dn)
         if self._base and not is_under_normalised(normalised, self._base):
@@ -244,10 +252,12 @@ class ChangeShape:
     def __init__(self, policy: AttributePolicy, base_dn: str = "") -> None:
         self._policy = policy
         self._base = normalise(base_dn)
+        self.others = 0
 
     def record(self, found: Record) -> dict[str, Any] | None:
         """Return the record of a change."""
         if not isinstance(found, Change):
+            self.others += 1
             return None
         if self._base and not is_under_normalised(place(found.dn)[0], self._base):
             return None

@@ -14,7 +14,7 @@ from flext_singer import FlextStream
 
 from flext_ldif.entries import Refusal
 from flext_ldif.extraction import Extraction
-from flext_ldif.file_marks import FileMark, Plan, plan
+from flext_ldif.file_marks import FileMark, Plan, is_unchanged, plan
 from flext_ldif.record_shapes import CHANGE_SCHEMA, ENTRY_SCHEMA
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
 
+    from flext_ldif.file_marks import Work
     from flext_ldif.tap import TapLdif
 
 #: Settings that decide what the records of a file are.
@@ -144,6 +145,9 @@ class LdifStream(FlextStream):
     ) -> Iterable[dict[str, Any]]:
         """Yield the records of all files that are to be read."""
         for work in self._plan.works:
+            if (mark := self._known_mark(work)) is not None:
+                self._read_marks.append((self._yielded, mark))
+                continue
             extraction = Extraction(
                 work,
                 self.config,
@@ -154,6 +158,7 @@ class LdifStream(FlextStream):
             name = work.file.name
             for found in extraction:
                 if isinstance(found, Refusal):
+                    extraction.others += 1
                     if self.ldif_tap.reports(self, is_change=found.is_change):
                         extraction.rejected += 1
                         self._refuse(name, found)
@@ -172,6 +177,15 @@ class LdifStream(FlextStream):
                     mark = replace(mark, rejected=mark.rejected + self.rejected_rows)
                     self.rejected_rows = 0
                 self._read_marks.append((self._yielded, mark))
+                if not extraction.others:
+                    self._note_single_kind(work, mark)
+
+    def _known_mark(self, work: Work) -> FileMark | None:  # noqa: ARG002 - for others
+        """Return the mark of a file that need not be read: it holds nothing for us."""
+        return None
+
+    def _note_single_kind(self, work: Work, mark: FileMark) -> None:
+        """Note that a file holds nothing but what this stream is for."""
 
     @property
     def _may_encode(self) -> bool:
@@ -212,6 +226,9 @@ class EntryStream(LdifStream):
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap, "ldif_entries", ENTRY_SCHEMA)
 
+    def _note_single_kind(self, work: Work, mark: FileMark) -> None:
+        self.ldif_tap.entries_only[work.file.name] = (work, mark)
+
 
 class ChangeStream(LdifStream):
     """ldif_changes: the change records."""
@@ -220,6 +237,12 @@ class ChangeStream(LdifStream):
 
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap, "ldif_changes", CHANGE_SCHEMA)
+
+    def _known_mark(self, work: Work) -> FileMark | None:
+        read, mark = self.ldif_tap.entries_only.get(work.file.name, (None, None))
+        if mark is None or read != work or not is_unchanged(work.file, mark):
+            return None
+        return mark
 
     @property
     def _skips_entries(self) -> bool:

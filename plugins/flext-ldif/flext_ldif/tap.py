@@ -18,7 +18,9 @@ from flext_ldif.typed_streams import TypedStream, discover_columns
 
 if TYPE_CHECKING:
     from flext_singer import FlextStream
+    from singer_sdk import Stream
 
+    from flext_ldif.file_marks import FileMark, Work
     from flext_ldif.streams import LdifStream
 
 _NAMES = {"type": ["array", "null"], "items": {"type": "string"}}
@@ -156,6 +158,11 @@ class TapLdif(FlextTap):
         },
     }
 
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - the SDK's own
+        self.entries_only: dict[str, tuple[Work, FileMark]] = {}
+        """Files that were read for entries and hold nothing else."""
+        super().__init__(**settings)
+
     def check_settings(self) -> list[str]:
         """Return what is wrong beyond the settings' schema."""
         problems = []
@@ -183,6 +190,17 @@ class TapLdif(FlextTap):
         if self.config.get("object_class_streams"):
             columns = self.cached_discovery(lambda: discover_columns(self))
             streams += [TypedStream(self, *one) for one in columns.items()]
+        return streams
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """The streams in the order they are read: changes last.
+
+        Who has read the entries of a file knows whether it holds changes at all.
+        """
+        streams = super().streams
+        if "ldif_changes" in streams and next(reversed(streams)) != "ldif_changes":
+            streams["ldif_changes"] = streams.pop("ldif_changes")
         return streams
 
     def reports(self, stream: LdifStream, *, is_change: bool) -> bool:

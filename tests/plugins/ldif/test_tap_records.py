@@ -297,7 +297,7 @@ def test_both_streams_read_the_standard_input(tmp_path):
         for line in done.stdout.splitlines()
         if b'"RECORD"' in line
     ]
-    assert streams == ["ldif_changes"] * 3 + ["ldif_entries"] * 3
+    assert streams == ["ldif_entries"] * 3 + ["ldif_changes"] * 3
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -371,7 +371,7 @@ def test_samples_of_both_streams_are_named_in_the_catalog(people):
         check=True,
     )
     streams = json.loads(done.stdout)["streams"]
-    assert [one["tap_stream_id"] for one in streams] == ["ldif_changes", "ldif_entries"]
+    assert [one["tap_stream_id"] for one in streams] == ["ldif_entries", "ldif_changes"]
     for one in streams:
         assert one["key_properties"] == ["source_file", "line_number"]
     assert Path(config).exists()
