@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from flext_singer.encoding import ENCODER, exact_json
+from flext_singer.encoding import ENCODER, exact_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,8 +96,18 @@ class ArrowColumns:
                 except (pa.ArrowException, OverflowError):  # beyond int64
                     pass
             self._kinds[key] = None
-        texts = [None if v is None else exact_json(v).decode() for v in values]
-        return pa.array(texts, type=pa.string())
+        return _json_texts(values)
+
+
+def _json_texts(values: Sequence[Any]) -> pa.Array:
+    """Return the JSON of each value; None stays null."""
+    # Cut by Arrow itself: no Python object per text.
+    lines = pa.array([exact_lines(values)], type=pa.binary())
+    texts = pc.split_pattern(lines, pattern=b"\n").values[: len(values)]
+    texts = texts.cast(pa.string())
+    if None in values:
+        texts = pc.if_else(pc.equal(texts, "null"), None, texts)
+    return texts
 
 
 def _nest(element: Any, depth: int) -> Any:  # noqa: ANN401 - Arrow types are untyped

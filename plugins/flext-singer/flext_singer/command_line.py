@@ -8,6 +8,7 @@ Meltano and the event hook learn of it.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.plugin_base import PluginBase
 
+_COLLECTED_OBJECTS = 50_000
 _FIX = "run again with LOGLEVEL=DEBUG for the whole story"
 
 
@@ -39,6 +41,7 @@ def entry_point(plugin: type[PluginBase]) -> Callable[[], NoReturn]:
     def main() -> NoReturn:
         name = plugin.name
         termination.install(name)
+        spare_the_collector()
         command = _plain(plugin.cli)  # sets up logging as well
         secrets.mask_logs()
         logging.captureWarnings(capture=True)
@@ -62,6 +65,17 @@ def entry_point(plugin: type[PluginBase]) -> Callable[[], NoReturn]:
 
     main.__doc__ = f"Run {plugin.name} from the command line."
     return main
+
+
+def spare_the_collector() -> None:
+    """Let the garbage collector look at new objects less often, at old ones never.
+
+    Records are trees: they go when their last reference does. At its own pace the
+    collector walks what is alive every 700 objects, a third of the time that reading
+    entries takes. Modules and classes stay until the end anyway.
+    """
+    gc.freeze()
+    gc.set_threshold(_COLLECTED_OBJECTS, 20, 50)
 
 
 def _plain(command: click.Command) -> click.Command:

@@ -202,18 +202,18 @@ def _unencodable_error(
     )
 
 
-def exact_json(value: object) -> bytes:
-    """Return one value as JSON.
+def exact_lines(values: Sequence[object]) -> bytes:
+    """Return each value as JSON, on a line of its own; none holds a newline.
 
     Raises:
-        ValueError: It holds NaN or an infinity.
+        ValueError: One holds NaN or an infinity.
     """
-    data = ENCODER.encode(value)
-    # A float NaN comes out as null, so the value itself is looked at.
-    if isinstance(value, (dict, list, float)) or any(w in data for w in _NOT_JSON):
-        path = _find(_not_finite, value)
+    data = ENCODER.encode_lines(values)
+    # A float NaN comes out as null, so values that may hold one are looked at.
+    if any(word in data for word in _NOT_JSON) or _may_hold_floats(list(values)):
+        path = _find(_not_finite, list(values))
         if path is not None:
-            raise ValueError(f"{path or 'the value'} is not a finite number")
+            raise ValueError(f"{path} is not a finite number")
     return data
 
 

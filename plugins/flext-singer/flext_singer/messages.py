@@ -98,20 +98,38 @@ def decode_plain(data: bytes) -> dict[str, Any]:
     return _PLAIN_DECODER.decode(data)
 
 
-def read_lines(
+def decode_block(block: bytes) -> list[Line] | None:
+    """Return the messages of some lines, decoded in one call.
+
+    Args:
+        block: Whole lines.
+
+    Returns:
+        One message per line, or None: something about a line is odd (blank,
+        broken, without its end), and each is to be decoded by itself.
+    """
+    if b"\n\n" in block:
+        return None
+    try:
+        if not block.isascii():
+            block.decode()
+        found: list[Line] = _DECODER.decode_lines(block)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return found if len(found) == block.count(b"\n") else None
+
+
+def read_blocks(
     source: IO[str] | IO[bytes] | None,
     idle: Callable[[], float | None],
 ) -> Iterator[bytes]:
-    """Yield the lines of the input as bytes, without their end.
+    """Yield the input in blocks of whole lines; the very last may lack its end.
 
     Args:
         source: A text or binary stream; None reads stdin.
         idle: Called before waiting for input. It does what is due and returns
             how many seconds may pass until it must be called again; None is
             forever.
-
-    Raises:
-        BrokenLineError: From the decoder, if the last line is cut off.
     """
     stream: IO[Any] = sys.stdin if source is None else source
     binary = getattr(stream, "buffer", stream)
@@ -121,7 +139,25 @@ def read_lines(
         for line in stream:
             yield line.encode() if isinstance(line, str) else line
         return
-    yield from _split(_read(descriptor, idle))
+    open_parts: list[bytes] = []  # of a line that is longer than what was read
+    for data in _read(descriptor, idle):
+        cut = data.rfind(b"\n") + 1
+        if not cut:
+            open_parts.append(data)
+            continue
+        open_parts.append(data[:cut])
+        yield b"".join(open_parts)
+        open_parts = [data[cut:]] if cut < len(data) else []
+    if open_parts:
+        yield b"".join(open_parts)
+
+
+def lines_of(block: bytes) -> list[bytes]:
+    """Return the lines of a block, without their ends."""
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
 
 
 def _read(descriptor: int, idle: Callable[[], float | None]) -> Iterator[bytes]:
@@ -138,22 +174,3 @@ def _read(descriptor: int, idle: Callable[[], float | None]) -> Iterator[bytes]:
         if not data:
             return
         yield data
-
-
-def _split(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    open_parts: list[bytes] = []  # of a line that is longer than one block
-    for block in blocks:
-        lines = block.split(b"\n")
-        if len(lines) == 1:
-            open_parts.append(block)
-            continue
-        if open_parts:
-            open_parts.append(lines[0])
-            lines[0] = b"".join(open_parts)
-            open_parts = []
-        last = lines.pop()
-        if last:
-            open_parts.append(last)
-        yield from lines
-    if open_parts:
-        yield b"".join(open_parts)

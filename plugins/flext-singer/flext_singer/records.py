@@ -47,6 +47,18 @@ class RawRecords:
         self.versions.append(version)
         self.size_bytes += len(raw)
 
+    def add_all(
+        self,
+        raw: list[bytes],
+        extracted_at: list[str | None],
+        versions: list[int | None],
+    ) -> None:
+        """Add records; see `add`."""
+        self.raw += raw
+        self.extracted_at += extracted_at
+        self.versions += versions
+        self.size_bytes += sum(map(len, raw))
+
     def dicts(self) -> Iterator[dict[str, Any]]:
         """Yield each record decoded; numbers with a fraction become Decimals."""
         return map(decode_plain, self.raw)

@@ -147,6 +147,22 @@ class FlextSink(Sink):
             self._missing_key(raw)
         self.pending.add(raw, extracted_at, version)
 
+    def add_all(
+        self,
+        raw: list[bytes],
+        extracted_at: list[str | None],
+        versions: list[int | None],
+    ) -> None:
+        """Take in records one after the other, as `add` does.
+
+        Raises:
+            MissingKeyPropertiesError: One lacks a key; those before it are in.
+        """
+        if self._has_keys is not None and not all(map(self._has_keys, raw)):
+            for one in zip(raw, extracted_at, versions, strict=True):
+                self.add(*one)
+        self.pending.add_all(raw, extracted_at, versions)
+
     def _missing_key(self, raw: bytes) -> NoReturn:
         record = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         missing = [key for key in self.key_properties if key not in record]

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 MAX_UNCOMMITTED_RECORDS = 10_000
 MAX_UNCOMMITTED_SECONDS = 30.0
+_HELD_BYTES = 160  # of a record beside its own: envelope, list places, an object
 
 
 class LineReader(GenericSingerReader[bytes]):
@@ -183,48 +186,97 @@ class FlextTarget(FlextPlugin, Target):
     def _run_lines(
         self, source: IO[str] | IO[bytes] | None, counts: Counter[str]
     ) -> None:
-        decode, record_line = messages.decode, messages.RecordLine
-        sinks, limit = self._sinks_active, self._max_buffer_bytes
-        mapped = self._is_mapped
-        records = 0
-        for line in messages.read_lines(source, self._idle):
-            self._line_number += 1
-            if not line or line.isspace():
-                continue
-            try:
-                message = decode(line, self._line_number)
-            except BrokenLineError as error:
-                mended = self.mend(line, error)
-                if mended is None:
-                    continue
-                message = mended
-            if type(message) is not record_line:
-                counts[self._process(message)] += 1
-                continue
-            records += 1
-            if mapped:
-                self._add_mapped(message)
+        for block in messages.read_blocks(source, self._idle):
+            found = messages.decode_block(block)
+            if found is None:
+                for line in messages.lines_of(block):
+                    self._take_line(line, counts)
             else:
-                try:
-                    sink = sinks[message.stream]
-                except KeyError:
-                    self._assert_sink_exists(message.stream)
-                    raise
-                sink.add(  # type: ignore[attr-defined]
-                    bytes(message.record), message.time_extracted, message.version
-                )
-            # A record costs more than its bytes: three list places, an object.
-            self._buffered_bytes += len(line) + 64
-            self._uncommitted_records += 1
-            if self._buffered_bytes >= limit:
-                self._load()
-            if (
-                self._waiting_state is not None
-                and self._uncommitted_records >= MAX_UNCOMMITTED_RECORDS
-                and self._is_due()
-            ):
-                self._commit()
+                self._take_all(found, counts)
+
+    def _take_line(self, line: bytes, counts: Counter[str]) -> None:
+        """Take in one line by itself; a broken one may be mended."""
+        self._line_number += 1
+        if not line or line.isspace():
+            return
+        try:
+            message = messages.decode(line, self._line_number)
+        except BrokenLineError as error:
+            mended = self.mend(line, error)
+            if mended is None:
+                return
+            message = mended
+        if isinstance(message, messages.RecordLine):
+            self._take_record(message, counts)
+        else:
+            counts[self._process(message)] += 1
+
+    def _take_record(self, message: messages.RecordLine, counts: Counter[str]) -> None:
+        if self._is_mapped:
+            self._add_mapped(message)
+        else:
+            self._sink(message.stream).add(
+                bytes(message.record), message.time_extracted, message.version
+            )
+        self._note_taken(1, len(bytes(message.record)), counts)
+
+    def _take_all(self, found: list[messages.Line], counts: Counter[str]) -> None:
+        """Take in the messages of a block; records of one stream go together."""
+        record_line, position = messages.RecordLine, 0
+        while position < len(found):
+            message = found[position]
+            if not isinstance(message, record_line):
+                self._line_number += 1
+                counts[self._process(message)] += 1
+                position += 1
+                continue
+            run: list[messages.RecordLine] = []
+            stream = message.stream
+            for other in islice(found, position, None):
+                if type(other) is not record_line or other.stream != stream:
+                    break
+                run.append(other)
+            position += len(run)
+            self._take_run(stream, run, counts)
+
+    def _take_run(
+        self, stream: str, run: list[messages.RecordLine], counts: Counter[str]
+    ) -> None:
+        """Take in records that follow each other in one stream."""
+        raw = [bytes(message.record) for message in run]
+        size_bytes = sum(map(len, raw))
+        room = self._max_buffer_bytes - self._buffered_bytes
+        if self._is_mapped or size_bytes + _HELD_BYTES * len(run) >= room:
+            for message in run:
+                self._line_number += 1
+                self._take_record(message, counts)
+            return
+        self._line_number += 1  # should the stream be unknown
+        sink = self._sink(stream)
+        before = len(sink.pending)
+        try:
+            sink.add_all(
+                raw,
+                [message.time_extracted for message in run],
+                [message.version for message in run],
+            )
+        finally:
+            self._line_number += min(len(sink.pending) - before, len(run) - 1)
+        self._note_taken(len(run), size_bytes, counts)
+
+    def _note_taken(self, records: int, size_bytes: int, counts: Counter[str]) -> None:
+        """Note records that wait in their sinks; load or commit if it is time."""
         counts[SingerMessageType.RECORD] += records
+        self._buffered_bytes += size_bytes + _HELD_BYTES * records
+        self._uncommitted_records += records
+        if self._buffered_bytes >= self._max_buffer_bytes:
+            self._load()
+        if (
+            self._waiting_state is not None
+            and self._uncommitted_records >= MAX_UNCOMMITTED_RECORDS
+            and self._is_due()
+        ):
+            self._commit()
 
     def _process(self, message: messages.Line) -> SingerMessageType:
         """Process any message but a RECORD; return its type."""
@@ -273,7 +325,7 @@ class FlextTarget(FlextPlugin, Target):
 
     # Records that stream maps change
 
-    @property
+    @cached_property
     def _is_mapped(self) -> bool:
         return bool(
             self.config.get("stream_maps") or self.config.get("flattening_enabled")

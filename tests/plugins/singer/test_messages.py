@@ -10,6 +10,11 @@ from flext_singer.errors import BrokenLineError
 from flext_singer.records import RawRecords
 
 
+def lines_in(source, idle):
+    blocks = messages.read_blocks(source, idle)
+    return [line for block in blocks for line in messages.lines_of(block)]
+
+
 def test_keys_may_come_in_any_order_and_spacing():
     line = b' { "record" : {"a": 1.10} , "stream":"s" ,"type" : "RECORD"}\r'
     message = messages.decode(line, 1)
@@ -48,12 +53,36 @@ def test_lines_come_whole_from_a_pipe_whatever_the_writes_were():
 
     threading.Thread(target=write).start()
     with os.fdopen(read, "rb") as source:
-        assert list(messages.read_lines(source, lambda: None)) == lines
+        assert lines_in(source, lambda: None) == lines
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b'{"type":"STATE","value":{}}\nno JSON\n',
+        b'{"type":"STATE","value":{}}\n\n',
+        b'{"type":"STATE","value":{}}{"type":"STATE","value":{}}\n\n',
+        b'{"type":"STATE",\n"value":{}}\n',
+        b'{"type":"STATE","value":{"a":"\xff"}}\n',
+        b'{"type":"STATE","value":{}}',
+    ],
+)
+def test_a_block_with_an_odd_line_is_left_to_be_decoded_line_by_line(block):
+    assert messages.decode_block(block) is None
+
+
+def test_a_block_gives_the_messages_its_lines_give():
+    block = (
+        b'{"type":"STATE","value":{"a":1.10}}\r\n'
+        b'{"record":{"id":"\xc3\xa4"},"stream":"s","type":"RECORD","version":3}\n'
+    )
+    one_by_one = [messages.decode(line, 1) for line in messages.lines_of(block)]
+    assert messages.decode_block(block) == one_by_one
 
 
 def test_text_input_is_read_too():
     source = io.StringIO("ä\nb\n")
-    lines = list(messages.read_lines(source, lambda: None))
+    lines = lines_in(source, lambda: None)
     assert [line.strip() for line in lines] == ["ä".encode(), b"b"]
 
 
@@ -70,7 +99,7 @@ def test_waiting_for_input_does_what_is_due():
         return 0.01
 
     with os.fdopen(read, "rb") as source:
-        assert list(messages.read_lines(source, idle)) == [b"x"]
+        assert lines_in(source, idle) == [b"x"]
     assert len(calls) >= 3
 
 
