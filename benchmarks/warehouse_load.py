@@ -1,13 +1,13 @@
 """RECORD lines into DuckDB and Postgres, against the targets people use.
 
-    python benchmarks/warehouse_load.py [--records 300000] [--pairs 3] [--shape narrow]
+    python benchmarks/warehouse_load.py [--records 500000] [--pairs 3] [--shape narrow]
 
 DuckDB: target-duckdb 0.8. Postgres: pipelinewise-target-postgres, on a server that
 the benchmark starts. Upsert into an empty table, whole processes with their
 start-up, both sides of a pair one after the other on the same file; the ratio is the
 median over the pairs. Peers live in environments of their own, made by uv on first
-use. Shapes: narrow = 10 columns, ldap = an entry with arrays. With `--ours N` only
-our own target runs, N records through a pipe, to see its memory.
+use. Shapes: narrow = 10 columns, ldap = an entry with arrays. With `--ours N…`
+only our own target runs, N records each through a pipe, to see its memory.
 """
 
 from __future__ import annotations
@@ -177,21 +177,22 @@ def only_ours(folder: Path, shape: str, count: int, url: str) -> None:
 def main() -> None:
     """Print one line per warehouse."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=300_000)
+    parser.add_argument("--records", type=int, default=500_000)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--shape", choices=SHAPES, default="narrow")
     parser.add_argument("--only", choices=BARS)
-    parser.add_argument("--ours", type=int, metavar="N")
+    parser.add_argument("--ours", type=int, nargs="*", metavar="N")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if arguments.ours:
-            if arguments.only != "postgres":
-                url = f"duckdb:///{folder / 'w.duckdb'}"
-                only_ours(folder, arguments.shape, arguments.ours, url)
-            if arguments.only != "duckdb":
-                with Postgres() as server:
-                    only_ours(folder, arguments.shape, arguments.ours, server.url())
+            for count in arguments.ours:
+                if arguments.only != "postgres":
+                    url = f"duckdb:///{folder / f'{count}.duckdb'}"
+                    only_ours(folder, arguments.shape, count, url)
+                if arguments.only != "duckdb":
+                    with Postgres() as server:
+                        only_ours(folder, arguments.shape, count, server.url())
             return
         source = folder / "messages.jsonl"
         with source.open("wb") as file:
