@@ -18,7 +18,7 @@ from flext_ldif.file_marks import FileMark, Plan, is_unchanged, plan
 from flext_ldif.record_shapes import CHANGE_SCHEMA, ENTRY_SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
@@ -145,40 +145,47 @@ class LdifStream(FlextStream):
     ) -> Iterable[dict[str, Any]]:
         """Yield the records of all files that are to be read."""
         for work in self._plan.works:
-            if (mark := self._known_mark(work)) is not None:
+            mark = self._known_mark(work)
+            if mark is None:
+                mark = yield from self._records_of(work)
+            if mark is not None:
                 self._read_marks.append((self._yielded, mark))
+
+    def _records_of(
+        self, work: Work
+    ) -> Generator[dict[str, Any], None, FileMark | None]:
+        """Yield the records of one file; return its mark."""
+        extraction = Extraction(
+            work,
+            self.config,
+            self.kind,
+            only_changes=self._skips_entries,
+            may_encode=self._may_encode,
+        )
+        name = work.file.name
+        for found in extraction:
+            if isinstance(found, Refusal):
+                extraction.others += 1
+                if self.ldif_tap.reports(self, is_change=found.is_change):
+                    extraction.rejected += 1
+                    self._refuse(name, found)
                 continue
-            extraction = Extraction(
-                work,
-                self.config,
-                self.kind,
-                only_changes=self._skips_entries,
-                may_encode=self._may_encode,
-            )
-            name = work.file.name
-            for found in extraction:
-                if isinstance(found, Refusal):
-                    extraction.others += 1
-                    if self.ldif_tap.reports(self, is_change=found.is_change):
-                        extraction.rejected += 1
-                        self._refuse(name, found)
-                    continue
-                if isinstance(found, msgspec.Raw):
-                    self._yielded += 1
-                    yield found  # type: ignore[misc] # encoded as it is
-                    continue
-                found["source_file"] = name
-                record = self.finished(found)
-                if record is not None:
-                    self._yielded += 1
-                    yield record
-            if (mark := extraction.mark) is not None:
-                if self.rejected_rows:
-                    mark = replace(mark, rejected=mark.rejected + self.rejected_rows)
-                    self.rejected_rows = 0
-                self._read_marks.append((self._yielded, mark))
-                if not extraction.others:
-                    self._note_single_kind(work, mark)
+            if isinstance(found, msgspec.Raw):
+                self._yielded += 1
+                yield found  # type: ignore[misc] # encoded as it is
+                continue
+            found["source_file"] = name
+            record = self.finished(found)
+            if record is not None:
+                self._yielded += 1
+                yield record
+        mark = extraction.mark
+        if mark is not None and self.rejected_rows:
+            mark = replace(mark, rejected=mark.rejected + self.rejected_rows)
+            self.rejected_rows = 0
+        if mark is not None and not extraction.others:
+            self._note_single_kind(work, mark)
+        return mark
 
     def _known_mark(self, work: Work) -> FileMark | None:  # noqa: ARG002 - for others
         """Return the mark of a file that need not be read: it holds nothing for us."""
