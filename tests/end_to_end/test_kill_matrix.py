@@ -19,4 +19,4 @@ def test_no_kill_loses_doubles_or_passes_for_a_success(tmp_path):
     problems = {str(o.trial): o.problems for o in outcomes if o.problems}
     assert not problems
     # A kill that comes after the end proves nothing, even when repeated.
-    assert sum(outcome.was_hit for outcome in outcomes) >= KILLS - 2
+    assert sum(outcome.was_hit for outcome in outcomes) >= KILLS * 3 // 4

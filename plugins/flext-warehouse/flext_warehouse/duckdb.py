@@ -83,6 +83,28 @@ def plain_errors(place: str) -> Iterator[None]:
         raise FlextError(text, where=place, fix=fix) from error
 
 
+def _create_whole(path: Path) -> None:
+    """Make a new database under another name and give it its own when it is whole.
+
+    DuckDB writes a new file's header in several steps: a process killed between them
+    would leave a file that no later run can open.
+    """
+    if path.exists():
+        return
+    for left in path.parent.glob(f".{path.name}.*.new*"):
+        left.unlink(missing_ok=True)  # of a creation that was killed
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    duckdb.connect(str(new)).close()
+    try:
+        # Unlike a rename this never replaces what another process made meanwhile.
+        os.link(new, path)
+    except OSError:
+        if not path.exists():
+            new.rename(path)  # a file system without hard links
+    finally:
+        new.unlink(missing_ok=True)
+
+
 def connect(
     path: str,
     *,
@@ -110,6 +132,7 @@ def connect(
         try:
             if not read_only:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
+                _create_whole(Path(path))
             connection = duckdb.connect(path, read_only=read_only)
             break
         except OSError as error:

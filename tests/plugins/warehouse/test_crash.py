@@ -10,6 +10,7 @@ import threading
 import duckdb
 import pytest
 from fakes.singer_messages import record, schema, state
+from flext_warehouse.duckdb import connect
 from servers.postgres import PASSWORD
 
 PEOPLE = schema("people", ["id"], id={"type": "integer"}, name={"type": "string"})
@@ -248,3 +249,27 @@ def test_a_schema_named_like_the_file_is_no_riddle(tmp_path, load, duckdb_place)
     with duckdb.connect(tmp_path / "raw.duckdb") as connection:
         rows = connection.execute("SELECT id FROM raw.raw.people").fetchall()
     assert rows == [(1,)]
+
+
+def test_a_creation_that_was_killed_leaves_no_file_that_cannot_be_opened(tmp_path):
+    """The new database stands under its name only when it is whole."""
+    path = tmp_path / "warehouse.duckdb"
+    left = tmp_path / ".warehouse.duckdb.1.new"
+    left.write_bytes(b"half a header")
+    watched = (
+        "import duckdb, os, sys\n"
+        "real = duckdb.connect\n"
+        "def killed(*a, **k):\n"
+        "    real(*a, **k)\n"
+        "    os._exit(137)\n"
+        "duckdb.connect = killed\n"
+        "from flext_warehouse.duckdb import connect\n"
+        "connect(sys.argv[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", watched, str(path)], check=False)
+    assert done.returncode == 137
+    assert not path.exists()
+
+    connect(str(path)).close()
+
+    assert sorted(tmp_path.iterdir()) == [path]
