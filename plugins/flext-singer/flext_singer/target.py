@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -230,14 +229,17 @@ class FlextTarget(FlextPlugin, Target):
                 counts[self._process(message)] += 1
                 position += 1
                 continue
-            run: list[messages.RecordLine] = []
-            stream = message.stream
-            for other in islice(found, position, None):
-                if type(other) is not record_line or other.stream != stream:
+            run = [message]
+            # By index: beginning anew for each run would be quadratic where
+            # streams alternate.
+            position += 1
+            while position < len(found):
+                other = found[position]
+                if type(other) is not record_line or other.stream != message.stream:
                     break
                 run.append(other)
-            position += len(run)
-            self._take_run(stream, run, counts)
+                position += 1
+            self._take_run(message.stream, run, counts)
 
     def _take_run(
         self, stream: str, run: list[messages.RecordLine], counts: Counter[str]
