@@ -32,6 +32,7 @@ from flexcore_gen.known_plugins import (
     KnownPlugins,
     dbt_package,
 )
+from flexcore_gen.resources import dbt_package_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -587,10 +588,12 @@ def _check_models(
 
 
 def _model_group(selected: str) -> str:
-    """A selected model, or the package that it belongs to by its prefix."""
+    """A selected model, or the package that it belongs to."""
     model = selected.removeprefix("+")
     for system in TRANSFORM_SYSTEMS:
         prefix = system.replace("-", "_")
-        if model.startswith((f"{prefix}__", f"stg_{prefix}__", f"int_{prefix}__")):
+        if model in dbt_package_models(system) or model.startswith(
+            (f"{prefix}__", f"stg_{prefix}__", f"int_{prefix}__")
+        ):
             return dbt_package(system)
     return model.removeprefix("package:")

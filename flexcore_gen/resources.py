@@ -60,3 +60,12 @@ def dbt_package_folder(system: str) -> Path | None:
     except FlexCoreError:
         return None
     return folder if (folder / "dbt_project.yml").is_file() else None
+
+
+@cache
+def dbt_package_models(system: str) -> frozenset[str]:
+    """The models of a system's dbt package, by name; none while there is none."""
+    folder = dbt_package_folder(system)
+    if folder is None:
+        return frozenset()
+    return frozenset(path.stem for path in (folder / "models").rglob("*.sql"))

@@ -12,7 +12,7 @@ from flexcore_gen.known_plugins import TRANSFORM, dbt_package
 from flexcore_gen.landing import BUILD
 from flexcore_gen.outputs.warehouse import dbt_profile, warehouse_systems
 from flexcore_gen.plan import STARTER, PlannedFile
-from flexcore_gen.resources import dbt_package_folder
+from flexcore_gen.resources import dbt_package_folder, dbt_package_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,20 +154,10 @@ def _landed_sources(project: Project) -> Iterator[PlannedFile]:
         )
 
 
-def _shipped_models(project: Project) -> set[str]:
-    """Models that come with the packages: a second one would be ambiguous to dbt."""
-    folders = (dbt_package_folder(system) for system in used_packages(project))
-    return {
-        path.stem
-        for folder in folders
-        if folder is not None
-        for path in (folder / "models").rglob("*.sql")
-    }
-
-
 def _starter_models(project: Project) -> Iterator[PlannedFile]:
     """A first version of each model that a transform names and nobody wrote."""
-    shipped = _shipped_models(project)
+    # A second one of a package's models would be ambiguous to dbt.
+    shipped = {m for s in used_packages(project) for m in dbt_package_models(s)}
     wanted: dict[str, tuple[PipelinePlan, Mark]] = {}
     for plan in project.pipelines:
         for step in plan.pipeline.steps:

@@ -7,7 +7,7 @@ import pytest
 from flexcore_gen.ecosystem import load_ecosystem
 from flexcore_gen.errors import InvalidEcosystemError
 from flexcore_gen.known_plugins import known_plugins
-from flexcore_gen.landing import MAX_PLUGIN_NAME, plugin_name
+from flexcore_gen.landing import MAX_PLUGIN_NAME, _model_group, plugin_name
 from flexcore_gen.plan import plan_project
 
 CONNECTIONS = """\
@@ -304,6 +304,21 @@ def test_a_fan_out_of_unknown_streams_asks_for_their_names(write, errors):
         pipelines__p=text + "".join(f"    - {step}\n" for step in steps),
     )
     assert any("its streams are not known before it runs" in e for e in errors(root))
+
+
+@pytest.mark.parametrize(
+    ("model", "package"),
+    [
+        ("+met_wms__kpi_dashboard", "flext_dbt_oracle_wms"),
+        ("+stg_wms__item", "flext_dbt_oracle_wms"),
+        ("+customer_normalization", "flext_dbt_oracle"),
+        ("+ldap__users", "flext_dbt_ldap"),
+        ("package:flext_dbt_ldif", "flext_dbt_ldif"),
+        ("+people", "people"),
+    ],
+)
+def test_a_model_belongs_to_the_package_that_has_it(model, package):
+    assert _model_group(model) == package
 
 
 def test_two_pipelines_must_not_build_one_package_from_two_places(write):
