@@ -10,14 +10,33 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fakes.wms.auth import USER
+from fakes.wms.entities import catalogue
 from flext_ldap.entries import ENTRY_SCHEMA as LDAP_ENTRIES
 from flext_ldap.memberships import MembershipStream
 from flext_ldif.record_shapes import CHANGE_SCHEMA, ENTRY_SCHEMA
+from flext_oracle_wms.entities import KINDS, Entity
 
 from transform.packages import ROOT, DuckdbWarehouse, Package
 
 SAMPLES = ROOT / "tests/samples/ldif"
 BIN = Path(sys.executable).parent
+
+WMS_ENTITIES = (
+    *("allocation", "company", "facility", "ib_shipment", "iblpn"),
+    *("inventory", "item", "location", "order_dtl", "order_hdr"),
+)
+
+
+def wms_schema(name):
+    """What the tap emits of an entity that the stand-in knows."""
+    entity = catalogue()[name]
+    kinds = {
+        field: "set" if field in entity.sets else KINDS.get(kind, "relation")
+        for field, kind in entity.fields.items()
+    }
+    return Entity(name, kinds).schema()
+
 
 STREAMS = {
     ("ldif", "ldif_entries"): ENTRY_SCHEMA,
@@ -26,6 +45,7 @@ STREAMS = {
     ("ldap", "groups"): LDAP_ENTRIES,
     ("ldap", "organizational_units"): LDAP_ENTRIES,
     ("ldap", "memberships"): MembershipStream.schema,
+    **{("oracle-wms", name): wms_schema(name) for name in WMS_ENTITIES},
 }
 
 
@@ -69,7 +89,8 @@ def land(messages, warehouse_url, schema, folder):
 
 @pytest.mark.parametrize(("package", "stream"), STREAMS)
 def test_a_source_names_only_columns_that_the_tap_emits(package, stream):
-    path = ROOT / f"transform/packages/{package}/models/staging/_{package}__sources.yml"
+    folder = ROOT / f"transform/packages/{package}/models/staging"
+    path = folder / f"_{package.replace('-', '_')}__sources.yml"
     [source] = yaml.safe_load(path.read_text())["sources"]
     [table] = [table for table in source["tables"] if table["name"] == stream]
     named = {column["name"] for column in table["columns"]}
@@ -186,3 +207,51 @@ def test_a_directory_becomes_marts_through_the_real_target(tmp_path, warehouse):
 
     assert "PASS ldap__memberships_is_as_expected" in output
     assert "PASS ldap__entries_are_exactly_what_was_landed" in output
+
+
+@pytest.mark.dbt
+def test_a_warehouse_system_becomes_marts_through_the_real_tap_and_target(
+    warehouse, tmp_path
+):
+    """The stand-in's tenant lacks columns that the package knows."""
+    rows = 40
+    settings = tmp_path / "tap.json"
+    with subprocess.Popen(
+        [sys.executable, "-m", "fakes.wms", "--rows", str(rows)],
+        cwd=ROOT / "tests",
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            settings.write_text(
+                json.dumps(
+                    {
+                        "base_url": server.stdout.readline().strip(),
+                        "insecure_http": True,
+                        "username": USER[0],
+                        "password": USER[1],
+                        "entities": WMS_ENTITIES,
+                    }
+                )
+            )
+            done = subprocess.run(
+                [BIN / "flext-tap-oracle-wms", "--config", settings],
+                capture_output=True,
+                timeout=120,
+                check=False,
+            )
+        finally:
+            server.terminate()
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    land(done.stdout, warehouse.url, "raw_oracle_wms", tmp_path)
+    package = Package("oracle-wms", tmp_path, warehouse)
+
+    package.dbt("build", "--exclude-resource-type", "unit_test")
+
+    assert warehouse.rows(
+        "select sum(total_orders), sum(total_order_lines), sum(total_allocations),"
+        " sum(total_on_hand_quantity) from analytics.met_wms__kpi_dashboard"
+    ) == [(rows, rows, rows, sum(n / 4 for n in range(1, rows + 1)))]
+    # 12345678901234567890.123456789, as far as the warehouse keeps decimals.
+    [(weight,)] = warehouse.rows("select max(unit_weight) from analytics.stg_wms__item")
+    assert float(weight) == float("12345678901234567890.123456789")

@@ -9,6 +9,7 @@ import sqlglot
 import yaml
 from servers.oracle_server import oracle_server
 
+from flexcore_gen.known_plugins import dbt_package
 from transform.packages import ROOT, DuckdbWarehouse, Package
 
 __all__ = ["oracle_server"]
@@ -17,7 +18,7 @@ PACKAGES = ROOT / "transform/packages"
 #: Marts whose one step of logic has its unit test in the model before.
 WITHOUT_LOGIC = {"ldif__entries", "ldap__entries"}
 
-each_package = pytest.mark.parametrize("name", ["ldap", "ldif", "oracle"])
+each_package = pytest.mark.parametrize("name", ["ldap", "ldif", "oracle", "oracle-wms"])
 
 
 def models(name):
@@ -54,11 +55,11 @@ def test_a_package_compiles_to_what_reads_as_sql_of_oracle(
         monkeypatch.setenv(variable, value)
     package = Package(name, tmp_path, DuckdbWarehouse(tmp_path / "unused.duckdb"))
 
-    names = f"{{{name}_flext_names: true}}"
+    names = f"{{{name.replace('-', '_')}_flext_names: true}}"
     done = package.run("compile", "--vars", names, target="oracle")
 
     assert done.returncode == 0, done.stdout[-3000:]
-    compiled = package.folder / f"target/compiled/flext_dbt_{name}/models"
+    compiled = package.folder / f"target/compiled/{dbt_package(name)}/models"
     statements = sorted(compiled.glob("*/*.sql"))
     assert len(statements) == len(list(models(name)))
     for path in statements:
@@ -111,7 +112,7 @@ def test_every_variable_is_in_the_readme_with_its_default(name):
     project = yaml.safe_load((package / "dbt_project.yml").read_text())
     readme = (package / "README.md").read_text()
 
-    for variable in project["vars"][f"flext_dbt_{name}"]:
+    for variable in project["vars"][dbt_package(name)]:
         assert f"| `{variable}` |" in readme, variable
 
 

@@ -1,0 +1,1 @@
+{{ differing_rows('ana_wms__inventory_analysis') }}

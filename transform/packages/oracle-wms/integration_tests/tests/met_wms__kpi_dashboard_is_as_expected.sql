@@ -1,0 +1,1 @@
+{{ differing_rows('met_wms__kpi_dashboard') }}

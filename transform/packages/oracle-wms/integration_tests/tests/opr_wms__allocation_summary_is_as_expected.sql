@@ -1,0 +1,1 @@
+{{ differing_rows('opr_wms__allocation_summary') }}
