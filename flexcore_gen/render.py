@@ -8,6 +8,7 @@ from templates with square-bracket delimiters, where undefined names are errors.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def render(file: PlannedFile, source: str) -> RenderedFile:
         body = _copied(file)
     else:
         template = "data"
-        body = dump_yaml(file.data)
+        body = _dumped(file)
     header = _header(file, source) if file.template is None else ""
     content = (header + body).replace("\r\n", "\n").encode("utf-8")
     return RenderedFile(file.path, file.owner, content, template, file.sources)
@@ -94,6 +95,12 @@ def dump_yaml(data: Any) -> str:  # noqa: ANN401 - any plain data
         width=100,
     )
     return text
+
+
+def _dumped(file: PlannedFile) -> str:
+    if file.path.endswith(".json"):
+        return json.dumps(file.data, indent=2, ensure_ascii=False) + "\n"
+    return dump_yaml(file.data)
 
 
 def _header(file: PlannedFile, source: str) -> str:
