@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: Command, module and attribute, and the line that `--help` shows.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("init", "init", "Make a working environment with a sample pipeline."),
+    "new": ("new", "new", "Make a tap or target of your own."),
     "list": ("listing", "list_group", "List plugins and their settings."),
     "validate": ("validate", "validate", "Check an ecosystem, or one of its files."),
     "plan": ("planning", "plan", "Show the tasks that pipelines become."),

@@ -82,7 +82,10 @@ def _connection(
     settings: dict[str, Plain] = {}
     secrets: dict[str, str] = {}
     for key, item in entries.items():
-        if key in CONNECTION.names or key in CONNECTION_HINTS[system] - known.keys():
+        if (
+            key in CONNECTION.names
+            or key in CONNECTION_HINTS.get(system, frozenset()) - known.keys()
+        ):
             continue
         where = f"{path}.{key}"
         key_mark = value.key_marks.get(key, item.mark)

@@ -56,7 +56,7 @@ def load_ecosystem(path: Path) -> Ecosystem:
     sources = load_sources(path, problems)
     if sources is None:
         raise InvalidEcosystemError(problems)
-    return read_ecosystem(sources, known_plugins(), problems)
+    return read_ecosystem(sources, known_plugins(sources.root), problems)
 
 
 def read_ecosystem(
@@ -115,6 +115,7 @@ class _EcosystemReader:
             outputs=tuple(name for name in OUTPUTS if name in outputs),
             mark=main.mark,
             source=self.sources.main_file,
+            folder=self.sources.root,
             events=self._events(entries.get("events"), "events"),
             defaults=defaults,
             install=(

@@ -1,23 +1,30 @@
 """The plugins that a pipeline can name, read from their definition files.
 
-Taps and targets come from `plugins/flext-*/flext-*.meltano.yml`, which are
-Meltano plugin definitions; nothing is imported from the plugins. Transforms
-are the dbt packages, one per system.
+Ours come from `plugins/flext-*/flext-*.meltano.yml`, a project's own from its
+`plugins/*/*.meltano.yml` (`flexcore-gen new plugin` makes one). Both are Meltano
+plugin definitions; nothing is imported from the plugins. Transforms are the dbt
+packages, one per system.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from flexcore_gen.errors import FlexCoreError
+from flexcore_gen.errors import FlexCoreError, InvalidEcosystemError, Mark, Problem
+from flexcore_gen.loading import load_file
 from flexcore_gen.resources import definition_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SENSITIVE_KINDS = {"password", "oauth"}
+_OWN_NAME = re.compile(r"(?P<kind>tap|target)-(?P<system>[a-z0-9]+(-[a-z0-9]+)*)\Z")
 
 TAP, TARGET, TRANSFORM = "tap", "target", "transform"
 WAREHOUSE_TAP, WAREHOUSE_TARGET = "flext-tap-warehouse", "flext-target-warehouse"
@@ -81,6 +88,8 @@ class Plugin:
     streams: tuple[str, ...]
     required: tuple[tuple[str, ...], ...]
     definition: dict[str, Any]
+    pip_url: str = ""
+    """What `install: isolated` installs it from."""
     is_planned: bool = False
     """Whether the generator knows it, but no command of that name exists yet."""
 
@@ -144,22 +153,97 @@ class KnownPlugins:
 
 
 @cache
-def known_plugins() -> KnownPlugins:
-    """Reads every definition file that we ship."""
-    plugins = []
+def known_plugins(root: Path | None = None) -> KnownPlugins:
+    """Reads every definition file that we ship, and the project's own.
+
+    Args:
+        root: The project's folder; None for what we ship alone.
+
+    Raises:
+        InvalidEcosystemError: A definition file of the project is not usable.
+    """
+    plugins: list[Plugin] = []
     for path in definition_files():
-        text = path.read_text(encoding="utf-8")
-        document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
-        sections = document.get("plugins", {})
-        for section, kind in (("extractors", TAP), ("loaders", TARGET)):
-            plugins += [_plugin(raw, kind) for raw in sections.get(section, ())]
+        for raw, kind in _definitions(_document(path)):
+            system = raw["name"].split("-", 2)[2]
+            plugins.append(_plugin(raw, kind, system, f"flext-{system}"))
     if not plugins:
         raise FlexCoreError(
             "no plugin definitions were found",
             fix="install the package again: `uv pip install --reinstall flexcore`",
         )
+    shipped = {plugin.name for plugin in plugins}
     plugins += [_transform(system) for system in TRANSFORM_SYSTEMS]
+    if root is not None:
+        plugins += _own_plugins(root, shipped)
     return KnownPlugins(plugins)
+
+
+def _document(path: Path) -> Any:  # noqa: ANN401 - YAML of any shape
+    text = path.read_text(encoding="utf-8")
+    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
+
+
+def _definitions(document: Any) -> list[tuple[dict[str, Any], str]]:  # noqa: ANN401 - YAML
+    """The taps and targets of a definition file, each with its kind."""
+    sections = document["plugins"]
+    return [
+        (raw, kind)
+        for section, kind in (("extractors", TAP), ("loaders", TARGET))
+        for raw in sections.get(section) or ()
+    ]
+
+
+def _own_plugins(root: Path, shipped: set[str]) -> list[Plugin]:
+    """The plugins that the project defines; what we ship counts as shipped."""
+    found: dict[str, Plugin] = {}
+    problems: list[Problem] = []
+    for path in sorted((root / "plugins").glob("*/*.meltano.yml")):
+        shown = path.relative_to(root).as_posix()
+        try:
+            definitions = _definitions(_document(path))
+            if all(raw["name"] in shipped for raw, _ in definitions):
+                continue
+            if load_file(path, shown, problems) is None:
+                continue
+            for raw, kind in definitions:
+                plugin = _own_plugin(raw, kind, path.parent.name)
+                _add(found, plugin)
+        except (
+            yaml.YAMLError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ) as error:
+            problems.append(
+                Problem(
+                    Mark(shown, 1, 1),
+                    f"this is not a plugin definition: {error}",
+                    "write it as `flexcore-gen new plugin` does",
+                )
+            )
+    if problems:
+        raise InvalidEcosystemError(problems)
+    return list(found.values())
+
+
+def _add(found: dict[str, Plugin], plugin: Plugin) -> None:
+    if plugin.name in found:
+        raise ValueError(f'a second plugin is called "{plugin.name}"')
+    found[plugin.name] = plugin
+
+
+def _own_plugin(raw: dict[str, Any], kind: str, folder: str) -> Plugin:
+    match = _OWN_NAME.match(raw["name"])
+    if match is None or match["kind"] != kind:
+        raise ValueError(f'"{raw["name"]}" should be {kind}-<name>, in lower case')
+    for setting in raw.get("settings", ()):
+        if not isinstance(setting.get("name"), str):
+            raise TypeError(f'a setting of "{raw["name"]}" has no name')
+    return _plugin(
+        raw, kind, match["system"], raw.get("pip_url", f"-e plugins/{folder}")
+    )
 
 
 def dbt_package(system: str) -> str:
@@ -167,7 +251,7 @@ def dbt_package(system: str) -> str:
     return f"flext_dbt_{system.replace('-', '_')}"
 
 
-def _plugin(raw: dict[str, Any], kind: str) -> Plugin:
+def _plugin(raw: dict[str, Any], kind: str, system: str, pip_url: str) -> Plugin:
     name = raw["name"]
     notes = raw.get("annotations", {}).get("flexcore", {})
     settings = {
@@ -186,13 +270,14 @@ def _plugin(raw: dict[str, Any], kind: str) -> Plugin:
     return Plugin(
         name=name,
         kind=kind,
-        system=name.split("-", 2)[2],
+        system=system,
         label=raw.get("label", name),
         description=" ".join(raw.get("description", "").split()),
         settings=settings,
         streams=tuple(notes.get("streams", _FIXED_STREAMS.get(name, ()))),
         required=tuple(tuple(g) for g in raw.get("settings_group_validation", ())),
         definition=raw,
+        pip_url=pip_url,
         is_planned=bool(notes.get("is_planned")),
     )
 

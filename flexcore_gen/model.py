@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from flexcore_gen.errors import Mark, Problem
     from flexcore_gen.loading import Plain
@@ -117,7 +118,10 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Ecosystem:
-    """Everything that ecosystem.yaml, pipelines/ and config/ say."""
+    """Everything that ecosystem.yaml, pipelines/ and config/ say.
+
+    `folder` is where they stand, and the project's own plugins below it.
+    """
 
     project: str
     warehouse: Warehouse
@@ -128,6 +132,7 @@ class Ecosystem:
     outputs: tuple[str, ...]
     mark: Mark
     source: str = "ecosystem.yaml"
+    folder: Path | None = None
     events: Mapping[str, Plain] = field(default_factory=dict)
     defaults: Mapping[str, Plain] = field(default_factory=dict)
     install: str = "shared"

@@ -75,7 +75,7 @@ def plan_project(
         InvalidEcosystemError: The steps of some pipelines do not fit together.
     """
     problems: list[Problem] = []
-    plugins = known_plugins()
+    plugins = known_plugins(ecosystem.folder)
     pipelines = plan_pipelines(ecosystem, plugins, problems)
     if problems:
         raise InvalidEcosystemError([*problems, *ecosystem.remarks])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import click
 
 from flexcore_gen import report
-from flexcore_gen.errors import EXIT_NOT_WRITTEN, FlexCoreError
+from flexcore_gen.errors import FlexCoreError
 from flexcore_gen.project import compare_project, write_project
-from flexcore_gen.resources import resource_root
+from flexcore_gen.scaffold import check_empty, render_scaffold
 from flexcore_gen.shapes import NAME_MAX, NAME_PATTERN
 
 _TEMPLATE = "new_environment"
@@ -35,8 +34,8 @@ def init(folder: Path, *, project: str | None) -> int:
             fix="use lower-case letters and digits joined by single hyphens: "
             "`flexcore-gen init --project my-data`",
         )
-    _check_empty(root, folder)
-    _render(root, name)
+    check_empty(root, folder)
+    render_scaffold(_TEMPLATE, root, {"folder": root.name, "project": name})
     outcome = compare_project(root)
     write_project(outcome)
     for path in sorted(_files(root)):
@@ -47,45 +46,6 @@ def init(folder: Path, *, project: str | None) -> int:
         else "next: meltano run people-directory"
     )
     return 0
-
-
-def _check_empty(root: Path, shown: Path) -> None:
-    if not root.exists():
-        return
-    if not root.is_dir():
-        raise FlexCoreError(f"{shown} is a file", fix="name a new or empty folder")
-    there = sorted(path.name for path in root.iterdir() if path.name != ".git")
-    if there:
-        raise FlexCoreError(
-            f"{shown} is not empty: {', '.join(there[:3])}"
-            + (" …" if len(there) > 3 else ""),  # noqa: PLR2004 - as many as are shown
-            fix="name a new or empty folder",
-        )
-
-
-def _render(root: Path, project: str) -> None:
-    """Renders the template; nothing is asked, nothing is kept outside."""
-    from cookiecutter.exceptions import (  # noqa: PLC0415 - 100 ms, only here
-        CookiecutterException,
-    )
-    from cookiecutter.generate import generate_files  # noqa: PLC0415 - the same
-
-    template = resource_root("templates") / _TEMPLATE
-    context = json.loads((template / "cookiecutter.json").read_text(encoding="utf-8"))
-    context.update(folder=root.name, project=project)
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        generate_files(
-            repo_dir=str(template),
-            context={"cookiecutter": context},
-            output_dir=str(root.parent),
-            overwrite_if_exists=True,
-            accept_hooks=False,
-        )
-    except (CookiecutterException, OSError) as error:
-        raise FlexCoreError(
-            f"cannot make {root}: {error}", exit_code=EXIT_NOT_WRITTEN
-        ) from error
 
 
 def _files(root: Path) -> set[str]:

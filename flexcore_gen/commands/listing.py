@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from flexcore_gen import report
 from flexcore_gen.errors import FlexCoreError, suggest
 from flexcore_gen.known_plugins import known_plugins
+from flexcore_gen.sources import find_root
 
 if TYPE_CHECKING:
     from flexcore_gen.known_plugins import Plugin
@@ -24,7 +26,7 @@ def list_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Answer for machines.")
 def plugins(name: str | None, *, as_json: bool) -> int:
     """List the plugins; with NAME (a plugin or system), their settings too."""
-    known = known_plugins()
+    known = known_plugins(find_root(Path.cwd()))
     chosen = [known[plugin] for plugin in known.names]
     if name:
         chosen = [p for p in chosen if name in (p.name, p.system)]

@@ -169,7 +169,7 @@ class _Document:
             plugin = self.project.plugins[name]
             definition = _slim(plugin)
             if self.ecosystem.install == "isolated":
-                definition["pip_url"] = f"flext-{plugin.system}"
+                definition["pip_url"] = plugin.pip_url
             if config := self._base_config(plugin, None):
                 definition["config"] = config
             sections[_section(plugin)].append(definition)

@@ -1,0 +1,1 @@
+"""Singer plugin for {{cookiecutter.title}}."""
