@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Write staging models for the tables of a tap's catalog.",
     ),
     "schema": ("schema", "schema", "Print the JSON Schema for editors."),
+    "bundle": ("bundle", "bundle", "Collect what a host without network needs."),
     "runs": ("", "runs", "Show what ran."),
     "events": ("", "events", "Read and look after the event store."),
 }
