@@ -36,7 +36,7 @@ def check_empty(root: Path, shown: Path) -> None:
         )
 
 
-def render_scaffold(template: str, root: Path, values: Mapping[str, str]) -> None:
+def render_scaffold(template: str, root: Path, values: Mapping[str, object]) -> None:
     """Renders a template into `root`.
 
     Args:

@@ -3,39 +3,110 @@
 from __future__ import annotations
 
 import re
+import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
 from flexcore_gen import report
-from flexcore_gen.errors import FlexCoreError
+from flexcore_gen.errors import FlexCoreError, suggest
 from flexcore_gen.project import compare_project, write_project
 from flexcore_gen.scaffold import check_empty, render_scaffold
-from flexcore_gen.shapes import NAME_MAX, NAME_PATTERN
+from flexcore_gen.shapes import NAME_MAX, NAME_PATTERN, OUTPUTS
 
 _TEMPLATE = "new_environment"
+_WAREHOUSES = ("duckdb", "postgres")
+_CONNECTIONS = ("oracle", "ldap", "oracle-wms", "oracle-oic")
+_OVERLAY = """\
+# What is different in {name}. Secrets are only named here: ${{NAME}}.
+connections:
+  directory-export:
+    path: incoming/*.ldif
+"""
+_POSTGRES = """\
+warehouse:
+  system: postgres
+  host: warehouse.example.com
+  database: warehouse
+  username: ${WAREHOUSE_USERNAME}
+  password: ${WAREHOUSE_PASSWORD}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What decides the files of a new environment."""
+
+    project: str
+    environments: tuple[str, ...] = ("development", "production")
+    warehouse: str = "duckdb"
+    connections: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ("meltano", "dbt")
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 @click.option("--project", help="The project's name; else the folder's.")
-def init(folder: Path, *, project: str | None) -> int:
+@click.option(
+    "--environment",
+    "environments",
+    multiple=True,
+    help="An environment; the first runs on this machine. May be repeated.",
+)
+@click.option(
+    "--warehouse",
+    type=click.Choice(_WAREHOUSES),
+    help="Where the other environments land; the first has DuckDB.",
+)
+@click.option(
+    "--connect",
+    "connections",
+    multiple=True,
+    type=click.Choice(_CONNECTIONS),
+    help="A system to connect, to be filled in. May be repeated.",
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    type=click.Choice([name for name in OUTPUTS if name not in Answers("").outputs]),
+    help="What to render beside meltano and dbt. May be repeated.",
+)
+@click.option("--ask/--no-ask", default=None, help="Ask for what no option gives.")
+def init(
+    folder: Path,
+    *,
+    project: str | None,
+    environments: tuple[str, ...],
+    warehouse: str | None,
+    connections: tuple[str, ...],
+    outputs: tuple[str, ...],
+    ask: bool | None,
+) -> int:
     """Make a working environment with a sample pipeline in FOLDER.
 
     The folder must be new or empty (a .git may be there). What stands in it
-    afterwards runs: `meltano run people-directory`.
+    afterwards runs: `meltano run people-directory`. At a terminal, and without
+    options, a few questions are asked.
     """
     root = folder.absolute()
-    name = project or re.sub(r"[^a-z0-9]+", "-", root.name.lower()).strip("-")
-    name = name[:NAME_MAX].strip("-") if project is None else name
-    if not re.match(NAME_PATTERN, name) or len(name) > NAME_MAX:
-        raise FlexCoreError(
-            f'"{name}" cannot be the name of a project',
-            fix="use lower-case letters and digits joined by single hyphens: "
-            "`flexcore-gen init --project my-data`",
-        )
     check_empty(root, folder)
-    render_scaffold(_TEMPLATE, root, {"folder": root.name, "project": name})
+    usual = Answers(project or _project_name(root.name))
+    given = any([project, environments, warehouse, connections, outputs])
+    if ask if ask is not None else not given and sys.stdin.isatty():
+        answers = _ask(usual)
+    else:
+        answers = Answers(
+            usual.project,
+            environments or usual.environments,
+            warehouse or usual.warehouse,
+            connections,
+            usual.outputs + outputs,
+        )
+    _check_names(answers)
+    render_scaffold(_TEMPLATE, root, {"folder": root.name, **asdict(answers)})
+    _write_overlays(root, answers)
     outcome = compare_project(root)
     write_project(outcome)
     for path in sorted(_files(root)):
@@ -46,6 +117,67 @@ def init(folder: Path, *, project: str | None) -> int:
         else "next: meltano run people-directory"
     )
     return 0
+
+
+def _project_name(folder: str) -> str:
+    name = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")
+    return name[:NAME_MAX].strip("-")
+
+
+def _ask(usual: Answers) -> Answers:
+    def several(text: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        said = click.prompt(text, default=",".join(default), err=True)
+        return tuple(word.strip() for word in said.split(",") if word.strip())
+
+    project = click.prompt("Name of the project", default=usual.project, err=True)
+    environments = several(
+        "Environments (the first runs on this machine)", usual.environments
+    )
+    warehouse = click.prompt(
+        "Warehouse of the other environments",
+        type=click.Choice(_WAREHOUSES),
+        default=usual.warehouse,
+        err=True,
+    )
+    connections = several(
+        f"Systems to connect ({', '.join(_CONNECTIONS)}; - for none)", ("-",)
+    )
+    more = ", ".join(name for name in OUTPUTS if name not in usual.outputs)
+    outputs = several(f"Outputs (also {more})", usual.outputs)
+    return Answers(
+        project,
+        environments,
+        warehouse,
+        tuple(name for name in connections if name != "-"),
+        outputs,
+    )
+
+
+def _check_names(answers: Answers) -> None:
+    for name in (answers.project, *answers.environments):
+        if not re.match(NAME_PATTERN, name) or len(name) > NAME_MAX:
+            raise FlexCoreError(
+                f'"{name}" cannot be the name of a project or environment',
+                fix="use lower-case letters and digits joined by single hyphens: "
+                "`flexcore-gen init --project my-data`",
+            )
+    for names, known in (
+        (answers.connections, _CONNECTIONS),
+        (answers.outputs, OUTPUTS),
+    ):
+        for name in names:
+            if name not in known:
+                raise FlexCoreError(f'"{name}" is not known', fix=suggest(name, known))
+
+
+def _write_overlays(root: Path, answers: Answers) -> None:
+    for name in answers.environments[1:]:
+        text = _OVERLAY.format(name=name)
+        if answers.warehouse == "postgres":
+            text += _POSTGRES
+        path = root / "config" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 def _files(root: Path) -> set[str]:

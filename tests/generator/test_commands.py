@@ -11,6 +11,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner
+
+from flexcore_gen.cli import cli
 
 COMMAND = Path(sys.executable).with_name("flexcore-gen")
 ECOSYSTEM = """\
@@ -185,6 +188,46 @@ def test_init_makes_an_environment_that_checks(run, tmp_path):
     assert run("check", cwd=root).returncode == 0
     document = yaml.safe_load((root / "meltano.yml").read_text())
     assert document["jobs"][0]["name"] == "people-directory"
+
+
+EVERY_SYSTEM = ("oracle", "ldap", "oracle-wms", "oracle-oic")
+
+
+def test_init_takes_flags_for_environments_warehouse_and_systems(run, tmp_path):
+    flags = [f"--connect={system}" for system in EVERY_SYSTEM]
+    flags += ["--environment=laptop", "--environment=live", "--warehouse=postgres"]
+    result = run("init", "my-data", *flags)
+    assert result.returncode == 0, result.stderr
+    root = tmp_path / "my-data"
+    document = yaml.safe_load((root / "meltano.yml").read_text())
+    laptop, live = document["environments"]
+    assert (laptop["name"], live["name"]) == ("laptop", "live")
+    assert "${WAREHOUSE_PASSWORD}" in json.dumps(live)
+    assert "${WAREHOUSE_PASSWORD}" not in json.dumps(laptop)
+    valid = run("validate", cwd=root)
+    assert valid.stdout.startswith("ecosystem.yaml is valid: 6 connections")
+    assert run("check", cwd=root).returncode == 0
+
+
+def test_init_asks_and_takes_the_usual_answer_for_enter(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answers = "acme\n\npostgres\nldap, oracle\n\n"
+    result = CliRunner().invoke(cli, ["init", "my-data", "--ask"], input=answers)
+    assert result.exit_code == 0, result.output
+    written = yaml.safe_load((tmp_path / "my-data/ecosystem.yaml").read_text())
+    assert written["project"] == "acme"
+    assert {"ldap", "oracle"} < set(written["connections"])
+    assert written["environments"] == ["development", "production"]
+    assert (tmp_path / "my-data/config/production.yaml").is_file()
+
+
+@pytest.mark.parametrize("asked", ["ldpa", "{{ 1 }}"])
+def test_init_refuses_an_answer_that_it_does_not_know(tmp_path, monkeypatch, asked):
+    monkeypatch.chdir(tmp_path)
+    answers = f"acme\n\nduckdb\n{asked}\n\n"
+    result = CliRunner().invoke(cli, ["init", "my-data", "--ask"], input=answers)
+    assert "is not known" in str(result.exception)
+    assert not (tmp_path / "my-data").exists()
 
 
 def test_init_leaves_what_is_there_alone(run, tmp_path):
