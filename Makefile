@@ -33,7 +33,7 @@ run: install ## run the example pipeline; LDIF=FILE takes your own file
 
 .PHONY: test
 test: install system-packages lint ## everything: lint, types, drift, all tests but `live`
-	pytest -m "not live"
+	pytest -n auto --dist loadfile -m "not live"
 
 .PHONY: system-packages
 system-packages:
@@ -48,7 +48,7 @@ lint: install ## ruff, formatting, mypy --strict, rendered files up to date
 
 .PHONY: check
 check: lint ## lint and the tests that need no server (about a minute)
-	pytest -m "not servers and not end_to_end and not live"
+	pytest -n auto --dist loadfile -m "not servers and not end_to_end and not live"
 
 .PHONY: kill-matrix
 kill-matrix: install ## kill the pipeline KILLS times (default 500); print what was lost
