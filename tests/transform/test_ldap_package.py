@@ -121,6 +121,35 @@ def test_an_entry_deleted_by_its_id_alone_leaves_every_mart(package):
     ) == [(2, 1, 3)]
 
 
+def versions(package, user):
+    return package.warehouse.rows(
+        "select job_title, dbt_valid_to is null from analytics.snap_ldap__users"
+        f" where dn like 'uid={user},%' order by dbt_valid_from"
+    )
+
+
+def test_history_has_a_version_per_change_and_closes_what_left(package):
+    rows = package.warehouse.rows
+    package.dbt("build", "--exclude-resource-type", "unit_test")
+    assert versions(package, "bruno") == [(None, True)]
+    members = rows("select count(*) from analytics.ldap__memberships")
+    assert rows("select count(*) from analytics.snap_ldap__memberships") == members
+
+    package.warehouse.execute(
+        "update raw_ldap.users set attributes = json_merge_patch(attributes,"
+        """ '{"title": ["Director"]}') where dn like 'uid=bruno,%'"""
+    )
+    package.warehouse.execute("delete from raw_ldap.users where dn like 'uid=dora,%'")
+    package.dbt("build", "--exclude-resource-type", "unit_test")
+    assert versions(package, "bruno") == [(None, False), ("Director", True)]
+    assert [holds for _, holds in versions(package, "dora")] == [False]
+
+    # A stream that is switched off says nothing of who left.
+    switched_off = "{ldap_users_enabled: false}"
+    package.dbt("build", "--exclude-resource-type", "unit_test", "--vars", switched_off)
+    assert versions(package, "bruno") == [(None, False), ("Director", True)]
+
+
 @pytest.mark.parametrize(
     "stream", ["users", "groups", "organizational_units", "memberships"]
 )
