@@ -32,12 +32,16 @@ run: install ## run the example pipeline; LDIF=FILE takes your own file
 	exit $$status
 
 .PHONY: test
-test: install system-packages lint ## everything: lint, types, drift, all tests but `live`
+test: install system-packages compiled lint ## everything: lint, types, drift, all tests but `live`
 	pytest -n auto --dist loadfile -m "not live"
 
 .PHONY: system-packages
 system-packages:
 	.ci/system-packages
+
+.PHONY: compiled
+compiled: install system-packages ## peers of the LDAP tests that come as source only
+	.ci/compiled-packages
 
 .PHONY: lint
 lint: install ## ruff, formatting, mypy --strict, rendered files up to date

@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ moduleload  back_mdb
 {limits}
 threads     4
 {tls}
+{sasl}
 authz-regexp "gidNumber={gid}\\\\+uidNumber={uid},cn=peercred,cn=external,cn=auth" "{rootdn}"
 
 database    config
@@ -146,6 +147,8 @@ class Slapd:
     certificate_hosts: str = "DNS:localhost,IP:127.0.0.1"
     port: int = 0
     has_syncprov: bool = True
+    sasl: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.port = self.port or free_port()
@@ -189,6 +192,7 @@ class Slapd:
                 limits=self.limits,
                 access=self.access,
                 tls=tls,
+                sasl=self.sasl,
                 uid=os.getuid(),
                 gid=os.getgid(),
                 suffix=SUFFIX,
@@ -305,7 +309,7 @@ class Slapd:
                 [SLAPD or "slapd", "-f", self.conf, "-h", urls, "-d", "0"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "LDAPNOINIT": "1"},
+                env={**os.environ, "LDAPNOINIT": "1", **self.environment},
             )
         deadline = time.monotonic() + timeout_seconds
         while True:

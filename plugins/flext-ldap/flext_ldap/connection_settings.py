@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_PORTS = {"ldap": 389, "ldaps": 636}
-AUTH_METHODS = ("simple", "anonymous", "external")
+AUTH_METHODS = ("simple", "anonymous", "external", "digest_md5", "gssapi")
 #: Older names of a setting, read where the first is absent.
 ALIASES = {
     "password": ("bind_password",),
@@ -60,6 +60,8 @@ class ConnectionSettings:
     auth_method: str = "simple"
     bind_dn: str = ""
     password: str = field(default="", repr=False)
+    sasl_username: str = ""
+    sasl_realm: str | None = None
     page_size: int = 1000
     connect_timeout_seconds: float = 10.0
     request_timeout_seconds: float = 60.0
@@ -135,6 +137,8 @@ def read_settings(config: Mapping[str, Any]) -> ConnectionSettings:
         auth_method=str(value("auth_method", "")) or _default_method(config),
         bind_dn=str(value("bind_dn", "")),
         password=str(value("password", "")),
+        sasl_username=str(value("sasl_username", "")),
+        sasl_realm=value("sasl_realm"),
         page_size=int(value("page_size", 1000)),
         connect_timeout_seconds=float(value("connect_timeout_seconds", 10)),
         request_timeout_seconds=float(value("request_timeout_seconds", 60)),
@@ -208,16 +212,20 @@ def _check_authentication(settings: ConnectionSettings) -> None:
             f"is {settings.auth_method!r}",
             f"use one of {', '.join(AUTH_METHODS)}",
         )
-    if settings.auth_method != "simple":
+    if settings.auth_method in ("anonymous", "external"):
         return
-    if not settings.bind_dn:
+    if settings.auth_method == "simple" and not settings.bind_dn:
         raise _bad("bind_dn", "is missing", "set it, or auth_method: anonymous")
-    if not settings.password:
+    if settings.auth_method == "digest_md5" and not settings.sasl_username:
+        raise _bad("sasl_username", "is missing", "set it to the name that logs in")
+    if settings.auth_method != "gssapi" and not settings.password:
         # RFC 4513 section 5.1.2: a DN without a password "succeeds" anonymously.
         raise _bad("password", "is missing", "set it, or auth_method: anonymous")
     if not settings.is_private and not settings.insecure_plain_text:
         raise DirectoryError(
-            "the password would travel unencrypted",
+            "the password would travel unencrypted"
+            if settings.auth_method == "simple"
+            else "what is read and written would travel unencrypted",
             where="setting url",
             fix="use ldaps://, or start_tls: true; for a test server on loopback "
             "set insecure_plain_text: true",

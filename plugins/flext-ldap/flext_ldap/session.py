@@ -13,7 +13,7 @@ import ssl
 import time
 from typing import TYPE_CHECKING, Self
 
-from flext_ldap import filters, messages, results, server_kind
+from flext_ldap import filters, messages, results, sasl, server_kind
 from flext_ldap.connection import Connection
 from flext_ldap.errors import DirectoryError
 from flext_ldap.results import ConnectionLostError, LdapError
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 ANY_ENTRY = filters.parse("(objectClass=*)")
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
+_MOST_STEPS = 10
 
 
 class Session:
@@ -174,14 +175,17 @@ class Session:
             )
             if settings.start_tls:
                 connection.start_tls(tls_context(settings), address.host)
-            self._bind(connection)
+            self._bind(connection, address)
         except BaseException:
             sock.close()
             raise
         return connection
 
-    def _bind(self, connection: Connection) -> None:
+    def _bind(self, connection: Connection, address: ServerAddress) -> None:
         settings = self.settings
+        if settings.auth_method in ("digest_md5", "gssapi"):
+            self._bind_in_steps(connection, address)
+            return
         if settings.auth_method == "external":
             request = messages.sasl_bind("EXTERNAL", b"")
         elif settings.auth_method == "simple":
@@ -190,8 +194,36 @@ class Session:
             return  # a fresh connection is anonymous: RFC 4513 section 4
         connection.bind("bind", request)
 
+    def _bind_in_steps(self, connection: Connection, address: ServerAddress) -> None:
+        """Go through a SASL exchange of several steps (RFC 4513 section 5.2)."""
+        mechanism = sasl.mechanism(self.settings, address.host)
+        answer: bytes | None
+        try:
+            answer = mechanism.step(None)
+            for _ in range(_MOST_STEPS):
+                request = messages.sasl_bind(mechanism.name, answer)
+                response = connection.bind("bind", request)
+                if response.code != results.SASL_BIND_IN_PROGRESS:
+                    if response.value:  # the last proof may come with the success
+                        mechanism.step(response.value)
+                    break
+                answer = mechanism.step(response.value or b"")
+        except sasl.SaslError as error:
+            raise self._unconvinced(address, str(error)) from error
+        if not mechanism.is_done:
+            raise self._unconvinced(address, "the server proved nothing of itself")
+
+    def _unconvinced(self, address: ServerAddress, what: str) -> DirectoryError:
+        return DirectoryError(
+            f"the bind by {self.settings.auth_method} failed: {what}",
+            where=address.url,
+            fix="check the host's name in url, sasl_username and password, or the "
+            "Kerberos ticket (klist)",
+        )
+
     def _refusal(self, address: ServerAddress, error: LdapError) -> DirectoryError:
-        who = self.settings.bind_dn or self.settings.auth_method
+        settings = self.settings
+        who = settings.sasl_username or settings.bind_dn or settings.auth_method
         said = results.describe(error.code, error.diagnostic)
         if error.code == results.INVALID_CREDENTIALS:
             return DirectoryError(

@@ -72,9 +72,22 @@ CONNECTION = (
         title="Authentication method",
         description=(
             "simple (bind_dn and password), external (client certificate, or the "
-            "local user over ldapi://), or anonymous. Unset: simple if there is a "
-            "bind_dn."
+            "local user over ldapi://), digest_md5 (sasl_username and password), "
+            "gssapi (Kerberos: the ticket cache or keytab of the environment), or "
+            "anonymous. Unset: simple if there is a bind_dn."
         ),
+    ),
+    th.Property(
+        "sasl_username",
+        th.StringType,
+        title="SASL user name",
+        description="Who logs in by digest_md5.",
+    ),
+    th.Property(
+        "sasl_realm",
+        th.StringType,
+        title="SASL realm",
+        description="Realm for digest_md5; unset, the first that the server offers.",
     ),
     th.Property("bind_dn", th.StringType, title="Bind DN", description="Who logs in."),
     th.Property(
