@@ -60,9 +60,7 @@ def test_digest_md5_binds_as_the_person_with_any_characters(server, open_session
 def test_digest_md5_with_wrong_credentials_is_refused(server, open_session, change):
     url = f"ldap://localhost:{server.port}"
     session = open_session(server, url=url, **log_in(**change))
-    with pytest.raises(
-        DirectoryError, match="server refused the (credentials|bind) of"
-    ) as caught:
+    with pytest.raises(DirectoryError, match="server refused the ") as caught:
         session.read(SUFFIX, ["dc"])
     assert change.get("password", PASSWORD) not in str(caught.value)
 
