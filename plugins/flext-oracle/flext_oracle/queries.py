@@ -140,7 +140,7 @@ def describe(connection: oracledb.Connection, query: Query) -> list[Column]:
     if len(set(names)) < len(names):
         raise OracleError("two columns have one name", where, "give them aliases")
     for name in (*query.key_properties, query.replication_key):
-        if name and name not in names:
+        if name and sql.as_named(name, names) not in names:
             raise OracleError(
                 f"the query returns no column {name!r}",
                 where,

@@ -7,6 +7,7 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from flext_singer import FlextSink
 
 from flext_oracle import sql, tables
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from flext_oracle.target import TargetOracle
 
+#: Stands for the record itself among its properties; no JSON source has this name.
+WHOLE_RECORD = "\0record"
 VERSION, DELETED_AT = "_sdc_table_version", "_sdc_deleted_at"
 METADATA: dict[str, ColumnType] = {
     "_sdc_extracted_at": INSTANT,
@@ -74,7 +77,15 @@ class OracleSink(FlextSink):
             sql.fitting(mapped, longest) if mapped else sql.column_name(name, longest),
         )
 
+    @property
+    def _keeps_whole(self) -> bool:
+        """Whether a column takes each record as it came."""
+        return self.config.get("storage_mode") in {"json", "hybrid"}
+
     def _column_name(self, name: str) -> str:
+        if name == WHOLE_RECORD:
+            name = str(self.config.get("json_column_name") or "DATA")
+            return sql.fitting(name, self.oracle.max_identifier_bytes)
         mappings = self.config.get("column_mappings") or {}
         mapped = mappings.get(f"{self.stream_name}.{name}") or mappings.get(name)
         longest = self.oracle.max_identifier_bytes
@@ -88,11 +99,16 @@ class OracleSink(FlextSink):
         ignored = set(self.config.get("ignored_columns") or ())
         out: list[tuple[str, Mapping[str, Any], Column]] = []
         taken: dict[str, str] = {}
+        mode = self.config.get("storage_mode")
         properties = {
             name: schema
             for name, schema in self.schema.get("properties", {}).items()
-            if name not in ignored and name not in METADATA
+            if name not in ignored
+            and name not in METADATA
+            and (mode != "json" or name in keys)
         }
+        if self._keeps_whole:
+            properties[WHOLE_RECORD] = {"type": "object"}
         for name, schema in properties.items():
             kind = choice.column_type(
                 self.stream_name, name, schema, is_key=name in keys
@@ -218,7 +234,8 @@ class OracleSink(FlextSink):
         stamped = [name for name in stamps if name in self._names]
         versioned = VERSION in self._names
         extracted = "_sdc_extracted_at" in self._names
-        plain = not (stamped or versioned or extracted)
+        whole = self._keeps_whole
+        plain = not (stamped or versioned or extracted or whole)
         make = self._maker.row
         for raw, record, extracted_at, version in zip(
             records.raw,
@@ -234,6 +251,8 @@ class OracleSink(FlextSink):
                     record[VERSION] = version
                 if extracted:
                     record["_sdc_extracted_at"] = extracted_at or now
+                if whole:
+                    record[WHOLE_RECORD] = msgspec.Raw(raw)
             try:
                 rows.append(make(record))
             except ValueError as error:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from flext_oracle.errors import OracleError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from flext_oracle.type_mapping import ColumnType
 
@@ -63,6 +63,22 @@ def column_name(name: str, max_bytes: int) -> str:
 def property_name(column: str) -> str:
     """The property for a column: lower case, unless its case carries meaning."""
     return column.lower() if column == column.upper() else column
+
+
+def as_named(name: str, properties: Collection[str]) -> str:
+    """The property that a name means, whatever the case it was typed in.
+
+    Args:
+        name: A column as a person writes it.
+        properties: The names there are; an exact match wins.
+
+    Returns:
+        The property; `name` itself if none, or more than one, fits.
+    """
+    if name in properties:
+        return name
+    fitting = [each for each in properties if each.lower() == name.lower()]
+    return fitting[0] if len(fitting) == 1 else name
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import Catalog
 
     from flext_oracle.chunks import Share, Window
     from flext_oracle.discovery import FoundTable
@@ -37,6 +38,14 @@ class OracleStream(FlextStream):
 
     columns: Sequence[Column] = ()
     check_sorted = False  # a look-back window begins before the bookmark
+
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take the catalog's choices; keys may be typed in any case."""
+        super().apply_catalog(catalog)
+        properties = [sql.property_name(column.name) for column in self.columns]
+        self.primary_keys = [sql.as_named(k, properties) for k in self.primary_keys]
+        if self.replication_key:
+            self.replication_key = sql.as_named(self.replication_key, properties)
 
     @property
     def is_sorted(self) -> bool:
@@ -424,8 +433,10 @@ class QueryStream(OracleStream):
             },
         }
         super().__init__(tap, schema=schema, name=query.name)
-        self.primary_keys = list(query.key_properties)
-        self.replication_key = query.replication_key
+        names = schema["properties"]
+        self.primary_keys = [sql.as_named(k, names) for k in query.key_properties]
+        if query.replication_key:
+            self.replication_key = sql.as_named(query.replication_key, names)
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002 - no partitions
         """The query's rows as records."""

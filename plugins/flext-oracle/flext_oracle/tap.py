@@ -16,7 +16,7 @@ from flext_oracle.discovery import Filters, FoundTable, discover, spelled
 from flext_oracle.errors import OracleError
 from flext_oracle.queries import describe, names_of, queries_of
 from flext_oracle.settings import CONNECTION_PROPERTIES, canonical
-from flext_oracle.sql import Column, Table, property_name
+from flext_oracle.sql import Column, Table, as_named, property_name
 from flext_oracle.streams import QueryStream, TableStream
 from flext_oracle.type_mapping import ColumnType
 
@@ -373,9 +373,10 @@ class TapOracle(FlextTap):
         wanted = self.config.get("replication_key")
         if not wanted:
             return None
-        for name in (wanted, property_name(spelled(wanted))):
+        for text in (wanted, spelled(wanted)):
+            name = as_named(text, properties)
             if name in properties:
-                return str(name)
+                return name
         return None
 
 

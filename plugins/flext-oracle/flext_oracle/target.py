@@ -129,6 +129,22 @@ class TargetOracle(FlextTarget):
                 " json (Oracle 21c on). flattening_enabled makes columns of them."
             ),
         ),
+        th.Property(
+            "storage_mode",
+            th.StringType,
+            allowed_values=["flattened", "json", "hybrid"],
+            description=(
+                "flattened makes columns of nested values too; json keeps the key and"
+                " the whole record in one column; hybrid has all columns and that one."
+                " Unset: a column per property."
+            ),
+        ),
+        th.Property(
+            "json_column_name",
+            th.StringType,
+            default="DATA",
+            description="Column of the whole record, for storage_mode json and hybrid.",
+        ),
     ).to_dict()
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -143,7 +159,7 @@ class TargetOracle(FlextTarget):
             config["load_method"] = "overwrite"
         if config.pop("allow_alter_table", None) is False:
             config["schema_evolution"] = "fail"
-        if config.pop("storage_mode", None) == "flattened":
+        if config.get("storage_mode") == "flattened":
             config.setdefault("flattening_enabled", True)
             depth = config.pop("max_flattening_depth", 3)
             config.setdefault("flattening_max_depth", depth)

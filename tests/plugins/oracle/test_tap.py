@@ -93,6 +93,34 @@ def test_an_incremental_stream_goes_on_from_its_bookmark(small, tap, key):
     assert ids(tap(replication_key=key, state=again.state))[-1] == 10
 
 
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("key", ["UPDATED_AT", "Updated_At", "updated_at"])
+def test_keys_may_be_typed_in_the_case_of_oracle(tap, key):
+    query = {
+        "name": "recent",
+        "sql": "SELECT id, updated_at FROM small WHERE updated_at > ?",
+        "replication_key": key,
+        "key_properties": ["ID"],
+    }
+    first = tap(queries=[query])
+    assert ids(first) == list(range(10))
+    assert first.messages[0]["key_properties"] == ["id"]
+    bookmark = first.state["bookmarks"]["recent"]
+    assert bookmark["replication_key"] == "updated_at"
+    assert ids(tap(queries=[query], state=first.state)) == []
+
+    catalog = json.loads(tap("--discover").output)
+    for entry in catalog["streams"][0]["metadata"]:
+        if not entry["breadcrumb"]:
+            entry["metadata"]["replication-key"] = key
+            entry["metadata"]["replication-method"] = "INCREMENTAL"
+    for name in ("replication_key", "replication_method"):
+        catalog["streams"][0].pop(name, None)
+    again = tap(catalog=catalog)
+    assert ids(again) == list(range(10))
+    assert ids(tap(catalog=catalog, state=again.state)) == [9]
+
+
 def test_a_bookmark_is_bound_with_the_type_of_its_column(small, tap):
     first = tap(replication_key="since")
     mark = small.mark()

@@ -291,6 +291,45 @@ def test_nested_values_can_be_flattened(database, target):
     assert rows(database, "select id, doc__a from people") == [(1, 7)]
 
 
+@pytest.mark.parametrize("mode", ["json", "hybrid"])
+def test_a_column_keeps_the_whole_record(database, target, mode):
+    properties = {
+        "id": {"type": "integer"},
+        "name": {"type": "string"},
+        "amount": {"type": "number"},
+        "doc": {"type": "object"},
+    }
+    given = {"id": 1, "name": "é", "amount": 0.1, "doc": {"a": [1, None]}}
+    run = target([schema(properties), record(**given)], storage_mode=mode)
+    assert_loaded(run)
+    assert json.loads(database.query("select data from people")[0][0]) == given
+    columns = rows(
+        database,
+        "select column_name from user_tab_columns where table_name = 'PEOPLE'"
+        " order by column_id",
+    )
+    others = [("NAME",), ("AMOUNT",), ("DOC",)] if mode == "hybrid" else []
+    assert columns == [("ID",), *others, ("DATA",)]
+
+    changed = record(**{**given, "name": "b"})
+    assert_loaded(target([schema(properties), changed], storage_mode=mode))
+    kept = [
+        json.loads(text)["name"]
+        for (text,) in database.query("select data from people")
+    ]
+    assert kept == ["b"]
+
+
+def test_the_column_of_the_whole_record_takes_no_other_columns_name(database, target):
+    properties = {"id": {"type": "integer"}, "data": {"type": "string"}}
+    feed = [schema(properties), record(id=1, data="mine")]
+    refused = target(feed, storage_mode="hybrid")
+    assert refused.code != 0
+    assert "would share column DATA" in refused.errors
+    assert_loaded(target(feed, storage_mode="hybrid", json_column_name="RECORD"))
+    assert rows(database, "select data from people") == [("mine",)]
+
+
 # ---- rejects ------------------------------------------------------------------------
 
 BAD = [
