@@ -93,6 +93,11 @@ class Plugin:
     is_planned: bool = False
     """Whether the generator knows it, but no command of that name exists yet."""
 
+    upserts_by_key: bool = False
+    """Whether a target merges rows by key unless its load_method says otherwise."""
+    folds_case: bool = False
+    """Whether a tap's streams and columns are lower case where all of it is upper."""
+
     @property
     def writes_files(self) -> bool:
         """Whether two runs side by side would overwrite each other's output."""
@@ -279,6 +284,8 @@ def _plugin(raw: dict[str, Any], kind: str, system: str, pip_url: str) -> Plugin
         definition=raw,
         pip_url=pip_url,
         is_planned=bool(notes.get("is_planned")),
+        upserts_by_key=bool(notes.get("upserts_by_key")),
+        folds_case=bool(notes.get("folds_case")),
     )
 
 

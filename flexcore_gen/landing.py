@@ -32,6 +32,7 @@ from flexcore_gen.known_plugins import (
     KnownPlugins,
     dbt_package,
 )
+from flexcore_gen.reading_back import from_oracle, from_warehouse, missing_keys
 from flexcore_gen.resources import dbt_package_models
 
 if TYPE_CHECKING:
@@ -284,6 +285,7 @@ class _Planner:
                 and not taker.models
                 and not taker.fields
                 and not taker.stream
+                and not taker.key_properties
             ):
                 found[taker.name] = name
         return found
@@ -380,6 +382,10 @@ class _Planner:
             )
             return
         tables = self._tables(step, inputs)
+        if any(source.kind == TRANSFORM for source in inputs):
+            self.problems += missing_keys(
+                self.ecosystem, self.pipeline, step, self.plugins[step.plugin]
+            )
         tap = self._warehouse_tap(step, tables)
         target = self._target(step, None)
         self._add(Task(step.name, LOAD, (step.name,), self._needs(step), tap, target))
@@ -503,19 +509,14 @@ class _Planner:
 
     def _warehouse_tap(self, step: Step, tables: list[tuple[str, str]]) -> Instance:
         plugin = self._warehouse_plugin(WAREHOUSE_TAP, "flext-tap-oracle")
-        generated: dict[str, Plain] = {}
-        if plugin == "flext-tap-oracle":
-            schemas: list[Plain] = list(dict.fromkeys(schema for schema, _ in tables))
-            generated["schemas_filter"] = schemas
-            generated["tables_filter"] = [table for _, table in tables]
-        else:
-            generated.update(_reading(step, tables))
+        is_oracle = plugin == "flext-tap-oracle"
+        settings = from_oracle if is_oracle else from_warehouse
         return Instance(
             name=self._name(plugin, step, None),
             plugin=plugin,
             step=None,
             uses_warehouse=True,
-            generated=generated,
+            generated=settings(step, tables),
         )
 
     def _warehouse_plugin(self, usual: str, for_oracle: str) -> str:
@@ -534,25 +535,6 @@ class _Planner:
 
     def _problem(self, step: Step, what: str, fix: str) -> None:
         self.problems.append(Problem(step.mark, what, fix, f"{self.path}.{step.name}"))
-
-
-def _reading(step: Step, tables: list[tuple[str, str]]) -> dict[str, Plain]:
-    """Settings of flext-tap-warehouse that read these tables back."""
-    schemas = {schema for schema, _ in tables}
-    entries: list[Plain] = []
-    for schema, table in tables:
-        entry: dict[str, Plain] = {"table": table}
-        if len(schemas) > 1:
-            entry["schema"] = schema
-        if step.stream:
-            entry["stream"] = step.stream
-        if step.fields:
-            entry["fields"] = dict(step.fields)
-        entries.append(table if len(entry) == 1 else entry)
-    found: dict[str, Plain] = {"tables": entries}
-    if len(schemas) == 1:
-        found["schema"] = next(iter(schemas))
-    return found
 
 
 def _check_models(

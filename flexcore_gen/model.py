@@ -81,6 +81,7 @@ class Step:
     variables: Mapping[str, Plain] = field(default_factory=dict)
     stream: str | None = None
     fields: Mapping[str, Plain] = field(default_factory=dict)
+    key_properties: tuple[str, ...] = ()
     description: str = ""
 
 

@@ -98,6 +98,11 @@ STEP_CONFIG = Shape(
         Field("vars", "mapping", "Transform: variables for dbt."),
         Field("stream", "text", "Target: name of the stream that it receives."),
         Field("fields", "mapping", "Target: column of the model to name of the field."),
+        Field(
+            "key_properties",
+            "texts",
+            "Target: fields that identify a record; upserts of a model need them.",
+        ),
     ),
     is_open=True,
 )

@@ -27,7 +27,9 @@ _KEYS = {
         "connection", "query", "streams", "select", "replication_method",
         "replication_key", "parallel_jobs", "partition",
     },
-    TARGET: {"connection", "model", "models", "stream", "fields"},
+    TARGET: {
+        "connection", "model", "models", "stream", "fields", "key_properties",
+    },
     TRANSFORM: {"model", "models", "schema", "vars"},
 }  # fmt: skip
 
@@ -72,6 +74,8 @@ class StepReader:
                 path,
             )
             del found["partition"]
+        if plugin.folds_case:
+            _fold(found)
         return replace(step, settings=settings, **found)
 
     def _unknown(self, key: str, plugin: Plugin, config: Value, path: str) -> None:
@@ -99,6 +103,7 @@ class StepReader:
             "schema": self._put("model_schema", self.reader.identifier),
             "vars": self._put("variables", self.reader.scalars),
             "fields": self._put("fields", self.reader.scalars),
+            "key_properties": self._put("key_properties", self.reader.texts),
             "replication_key": self._put("replication_key", self.reader.text),
             "replication_method": self._put("replication_method", self._method),
         }
@@ -216,3 +221,19 @@ class StepReader:
             path,
         )
         return None
+
+
+def _fold(found: dict[str, Any]) -> None:
+    """Spell streams and keys as the tap does: `SALES-ORDERS` is `sales-orders`."""
+    for key in ("streams", "select"):
+        if key in found:
+            found[key] = tuple(
+                ".".join(map(_folded, name.split("."))) for name in found[key]
+            )
+    if found.get("replication_key"):
+        found["replication_key"] = _folded(found["replication_key"])
+
+
+def _folded(name: str) -> str:
+    """Lower case, unless its case carries meaning."""
+    return name.lower() if name == name.upper() else name

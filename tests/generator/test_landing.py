@@ -91,7 +91,10 @@ def test_an_extract_before_a_transform_lands(tasks, source):
 
 @pytest.mark.parametrize("target", SYSTEMS)
 def test_a_load_after_a_transform_reads_the_model_back(tasks, target):
-    *_, read = tasks(tap(), transform(), load(system=target, after="model"))
+    extra = ", load_method: overwrite" if target == "oracle" else ""
+    *_, read = tasks(
+        tap(), transform(), load(system=target, after="model", extra=extra)
+    )
     assert read.kind == "load"
     assert read.tap.name == "flext-tap-warehouse--p--load"
     assert read.tap.generated["schema"] == "analytics"
@@ -224,10 +227,21 @@ def test_streams_of_a_step_are_selected(tasks):
 
 
 def test_the_replication_of_a_step_becomes_metadata(tasks):
-    extra = ", replication_method: INCREMENTAL, replication_key: ID, streams: [A, B]"
+    extra = ", replication_method: INCREMENTAL, replication_key: id, streams: [a, B]"
+    (task,) = tasks(tap(system="oracle-wms", extra=extra))
+    entry = {"replication-method": "INCREMENTAL", "replication-key": "id"}
+    assert task.tap.metadata == {"a": entry, "B": entry}
+
+
+def test_names_in_oracle_s_case_are_spelled_as_its_tap_spells_them(tasks):
+    extra = (
+        ", replication_method: INCREMENTAL, replication_key: UPDATED_AT"
+        ", streams: [SALES-ORDERS, SALES-Odd], select: [SALES-ORDERS.*, '!*.SECRET']"
+    )
     (task,) = tasks(tap(system="oracle", extra=extra))
-    entry = {"replication-method": "INCREMENTAL", "replication-key": "ID"}
-    assert task.tap.metadata == {"A": entry, "B": entry}
+    entry = {"replication-method": "INCREMENTAL", "replication-key": "updated_at"}
+    assert task.tap.metadata == {"sales-orders": entry, "SALES-Odd": entry}
+    assert task.tap.select == ("sales-orders.*", "!*.secret")
 
 
 def test_a_load_may_rename_what_it_reads(tasks):
@@ -249,11 +263,14 @@ def test_a_load_that_renames_cannot_go_straight(tasks):
     ]
 
 
+ORACLE_WAREHOUSE = CONNECTIONS + (
+    "warehouse: {system: oracle, host: h, service_name: s, username: u, "
+    'password: "${P}"}\n'
+)
+
+
 def test_an_oracle_warehouse_is_reached_by_the_oracle_plugins(tasks):
-    head = CONNECTIONS + (
-        "warehouse: {system: oracle, host: h, service_name: s, username: u, "
-        'password: "${P}"}\n'
-    )
+    head = ORACLE_WAREHOUSE
     land, _, read = tasks(tap(), transform(), load(after="model"), head=head)
     assert land.target.name == "flext-target-oracle--p--extract"
     assert land.target.generated == {"default_target_schema": "raw_ldif"}
@@ -348,3 +365,68 @@ def test_all_ten_plugins_are_known():
     for system in SYSTEMS:
         assert f"flext-tap-{system}" in services
         assert f"flext-target-{system}" in services
+
+
+def test_an_oracle_warehouse_gives_a_load_other_names_and_keys_by_a_query(tasks):
+    options = ", stream: customer, fields: {id: number}, key_properties: [number]"
+    *_, read = tasks(
+        tap(), transform(), load(after="model", extra=options), head=ORACLE_WAREHOUSE
+    )
+    assert read.tap.generated == {
+        "queries": [
+            {
+                "name": "customer",
+                "sql": 'SELECT "ID" AS "NUMBER" FROM "ANALYTICS"."M"',
+                "key_properties": ["number"],
+            }
+        ]
+    }
+
+
+def upsert_of_a_model(extra=""):
+    return tap(), transform(), load(system="oracle", after="model", extra=extra)
+
+
+def test_the_keys_of_a_load_are_those_of_the_stream_that_it_receives(tasks):
+    *_, read = tasks(*upsert_of_a_model(", key_properties: [id, day]"))
+    assert read.tap.generated["tables"] == [
+        {"table": "m", "key_properties": ["id", "day"]}
+    ]
+    assert "key_properties" not in read.target.settings
+
+
+@pytest.mark.parametrize("extra", ["", ", load_method: upsert"])
+def test_a_model_that_is_merged_without_a_key_is_an_error(tasks, extra):
+    with pytest.raises(InvalidEcosystemError) as error:
+        tasks(*upsert_of_a_model(extra))
+    (problem,) = error.value.problems
+    assert 'step "load" merges a model by its key' in problem.what
+    assert "key_properties: [...]" in problem.fix
+    assert problem.mark.line > 1
+
+
+@pytest.mark.parametrize("method", ["overwrite", "append-only"])
+def test_a_model_that_is_not_merged_needs_no_key(tasks, method):
+    assert tasks(*upsert_of_a_model(f", load_method: {method}"))
+
+
+def test_a_key_that_is_no_field_is_an_error(tasks):
+    with pytest.raises(InvalidEcosystemError) as error:
+        tasks(*upsert_of_a_model(", fields: {id: number}, key_properties: [id]"))
+    (problem,) = error.value.problems
+    assert problem.what == 'key "id" of step "load" is none of its fields'
+    assert "number" in problem.fix
+
+
+def test_an_environment_that_merges_needs_the_key_too(project):
+    text = "pipeline:\n  name: p\n  steps:\n" + "".join(
+        f"    - {step}\n" for step in upsert_of_a_model(", load_method: overwrite")
+    )
+    with pytest.raises(InvalidEcosystemError) as error:
+        project(
+            ecosystem=CONNECTIONS + "environments: [development, staging]\n",
+            pipelines__p=text,
+            config__staging="pipelines: {p: {load: {load_method: upsert}}}\n",
+        )
+    (problem,) = error.value.problems
+    assert "merges a model by its key, in staging" in problem.what

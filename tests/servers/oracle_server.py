@@ -90,6 +90,13 @@ class OracleServer:
         with self.connect() as connection:  # no commit: it might be the one to fail
             connection.cursor().execute(f"ORATEST FAULT '{order}'")
 
+    def remember(self, scn):
+        """Let AS OF this SCN read what is committed now (see oratest.flashback)."""
+        if self.is_real:
+            pytest.skip("needs the test server: a real database numbers its own SCNs")
+        with self.connect() as connection:
+            connection.cursor().execute(f"ORATEST REMEMBER {scn}")
+
     def clear_faults(self):
         if not self.is_real:
             with self.connect() as connection:

@@ -1,6 +1,8 @@
 """Killed at any moment, run again: nothing lost, nothing twice where there is a key.
 
-ORACLE_KILLS sets how often each victim is killed (2); 20 takes some minutes.
+ORACLE_KILLS sets how often each victim is killed per load method. In CI it is a
+sample of 2; `ORACLE_KILLS=20 pytest tests/plugins/oracle/test_kills.py` is the
+whole claim, 120 kills in some twenty minutes.
 """
 
 import datetime as dt
@@ -112,16 +114,21 @@ def usual_seconds(source, tmp_path_factory):
     return time.monotonic() - started
 
 
+@pytest.mark.timeout(60 + 60 * KILLS)
+@pytest.mark.parametrize("method", ["upsert", "append-only"])
 @pytest.mark.parametrize("victim", ["tap", "target", "both"])
-def test_a_pipe_killed_anywhere_loses_nothing(source, tmp_path, victim, usual_seconds):
-    dice = random.Random(victim)  # noqa: S311 - moments, not secrets
+def test_a_pipe_killed_anywhere_loses_nothing(
+    source, tmp_path, victim, method, usual_seconds
+):
+    dice = random.Random(victim + method)  # noqa: S311 - moments, not secrets
     outcomes = Counter()
-    for number in range(KILLS):
+    while outcomes["killed"] < KILLS:
+        number = outcomes.total()
+        assert number < 5 * KILLS, f"the kills come too late: {outcomes}"
         mode = tuple(MODES)[number % 2]
-        method = "append-only" if number % 4 == 3 else "upsert"
         source.execute(DROP)
         pipe = Pipe(tmp_path, source, mode, method, None)
-        time.sleep(dice.uniform(0.1, 0.95) * usual_seconds)  # the random moment
+        time.sleep(dice.uniform(0.1, 0.85) * usual_seconds)  # the random moment
         pipe.kill(victim)
         codes, state = pipe.end()
         outcomes["whole before the kill" if codes == (0, 0) else "killed"] += 1
@@ -132,7 +139,7 @@ def test_a_pipe_killed_anywhere_loses_nothing(source, tmp_path, victim, usual_se
         assert set(rows) == set(expected), f"lost after kill {number} ({outcomes})"
         if method == "upsert":
             assert len(rows) == ROWS
-    assert outcomes["killed"] or KILLS < 3, outcomes
+    print(f"{victim}, {method}: {dict(outcomes)}")  # noqa: T201 - shown by pytest -s
 
 
 DROP = (

@@ -14,6 +14,7 @@ import jpype
 from . import dictionary
 from . import wire as w
 from .error_codes import ora_error
+from .flashback import Flashback
 from .plsql import Block
 from .readers import (
     Result,
@@ -61,6 +62,7 @@ class H2Engine:
         self.lock = threading.Lock()
         self.domain_cache = {}
         self.invalid: set = set()
+        self.flashback = Flashback()
         self.root = self.dm.getConnection(self.url, "SA", "")
         st = self.root.createStatement()
         st.execute("CREATE SCHEMA IF NOT EXISTS SYS")
@@ -252,6 +254,9 @@ class H2Session(Rewriting):
         return None
 
     def query(self, stmt, row, binds, describe_only=False):
+        past = self.e.flashback.session_for(stmt)
+        if past is not None and past is not self:
+            return past.query(stmt, row, binds, describe_only)
         toks = self.translate(stmt)[0]
         ps, order, sql = self.open(toks, stmt, binds)
         try:

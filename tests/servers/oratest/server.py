@@ -664,7 +664,10 @@ class Session:
     def perform(self, cur, rows, options, num_iters, want_counts):
         stmt, out = cur.stmt, w.Writer()
         if options & EXECUTE or not options & DEFINE:
-            if self.srv.faults.control(stmt.sql):
+            engine = self.srv.engine
+            if engine.flashback.control(
+                stmt.sql, lambda: engine.session(self.db.schema, self.user)
+            ) or self.srv.faults.control(stmt.sql):
                 return self.error(w.Writer(), 0, "", cursor=cur.id)
             self.srv.faults.record(self, stmt.sql, len(rows))
         watch = threading.Timer(0.1, self.watch, [flag := threading.Event()])
