@@ -245,14 +245,14 @@ class OracleSink(FlextSink):
             strict=True,
         ):
             if not plain:
+                if whole:  # before anything is added to it
+                    record[WHOLE_RECORD] = self._whole(raw, record)
                 for name in stamped:
                     record[name] = stamps[name]
                 if versioned:
                     record[VERSION] = version
                 if extracted:
                     record["_sdc_extracted_at"] = extracted_at or now
-                if whole:
-                    record[WHOLE_RECORD] = msgspec.Raw(raw)
             try:
                 rows.append(make(record))
             except ValueError as error:
@@ -260,6 +260,13 @@ class OracleSink(FlextSink):
             else:
                 raws.append(raw)
         return rows, raws
+
+    def _whole(self, raw: bytes, record: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        """The record as it came, less what is not to be loaded."""
+        ignored = self.config.get("ignored_columns")
+        if not ignored:
+            return msgspec.Raw(raw)
+        return {name: value for name, value in record.items() if name not in ignored}
 
     def _make_room(self, rows: Sequence[Sequence[Any]]) -> None:
         """Grow text columns that a value of these rows does not fit.

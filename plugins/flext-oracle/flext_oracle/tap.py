@@ -17,7 +17,8 @@ from flext_oracle.errors import OracleError
 from flext_oracle.queries import describe, names_of, queries_of
 from flext_oracle.settings import CONNECTION_PROPERTIES, canonical
 from flext_oracle.sql import Column, Table, as_named, property_name
-from flext_oracle.streams import QueryStream, TableStream
+from flext_oracle.streams import QueryStream
+from flext_oracle.table_stream import TableStream
 from flext_oracle.type_mapping import ColumnType
 
 if TYPE_CHECKING:

@@ -26,6 +26,8 @@ LOAD_METHODS = {
     "upsert": ("merge", "bulk_merge", "update"),
     "overwrite": ("replace", "truncate", "truncate_insert", "full_refresh"),
 }
+STORAGE_MODES = {"flatten": "flattened", "flat": "flattened"}
+MOST_FLATTENED = 3  # levels, as other tools have it
 ALIASES = {
     "oracle_schema": "default_target_schema",
     "schema": "default_target_schema",
@@ -159,9 +161,11 @@ class TargetOracle(FlextTarget):
             config["load_method"] = "overwrite"
         if config.pop("allow_alter_table", None) is False:
             config["schema_evolution"] = "fail"
+        depth = config.pop("max_flattening_depth", MOST_FLATTENED)
+        if isinstance(mode := config.get("storage_mode"), str):
+            config["storage_mode"] = STORAGE_MODES.get(mode.lower(), mode.lower())
         if config.get("storage_mode") == "flattened":
             config.setdefault("flattening_enabled", True)
-            depth = config.pop("max_flattening_depth", 3)
             config.setdefault("flattening_max_depth", depth)
         if isinstance(config.get("nested_type"), str):
             config["nested_type"] = config["nested_type"].lower()

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+from decimal import Decimal
 from itertools import chain
 
 import pytest
@@ -258,6 +259,24 @@ def test_shares_of_several_processes_are_the_whole_table(orders, tap, has_extent
         seen.append(ids(run))
         assert 0 < len(seen[-1]) < 2000
     assert sorted(chain.from_iterable(seen)) == list(range(2000))
+
+
+def test_a_writer_between_two_processes_does_not_tear_their_snapshot(orders, tap):
+    before = orders.query("select id, total from orders")
+    orders.remember(4711)
+    seen = []
+    for n in range(3):
+        orders.execute(
+            f"update orders set total = total + 1 where mod(id, 3) = {n}",
+            f"delete from orders where mod(id, 10) = {n}",
+            f"insert into orders select id + {n + 1} * 10000, total, updated_at"
+            " from orders where id < 500",
+        )
+        run = tap(partition=f"{n + 1}/3", snapshot_scn=4711, chunk_blocks=1)
+        assert run.code == 0, run.errors
+        seen += [(r["id"], Decimal(str(r["total"]))) for r in run.records]
+    assert sorted(seen) == sorted(before)
+    assert len(orders.query("select id from orders")) != len(before)
 
 
 def test_a_view_without_key_is_no_source_for_shares(small, tap):

@@ -278,15 +278,14 @@ def test_nested_values_are_kept_as_json(database, target, nested, kind):
     assert rows(database, sql) == [(kind,)]
 
 
-def test_nested_values_can_be_flattened(database, target):
+@pytest.mark.parametrize("word", ["flattened", "flatten"])
+def test_nested_values_can_be_flattened(database, target, word):
     properties = {
         "id": {"type": "integer"},
         "doc": {"type": "object", "properties": {"a": {"type": "integer"}}},
     }
     assert_loaded(
-        target(
-            [schema(properties), record(id=1, doc={"a": 7})], storage_mode="flattened"
-        )
+        target([schema(properties), record(id=1, doc={"a": 7})], storage_mode=word)
     )
     assert rows(database, "select id, doc__a from people") == [(1, 7)]
 
@@ -318,6 +317,15 @@ def test_a_column_keeps_the_whole_record(database, target, mode):
         for (text,) in database.query("select data from people")
     ]
     assert kept == ["b"]
+
+
+@pytest.mark.parametrize("nested", ["clob", "varchar2", "json"])
+def test_a_whole_record_leaves_ignored_columns_out(database, target, nested):
+    properties = {"id": {"type": "integer"}, "hidden": {"type": "string"}}
+    feed = [schema(properties), record(id=1, hidden="x")]
+    settings = {"storage_mode": "hybrid", "ignored_columns": ["hidden"]}
+    assert_loaded(target(feed, nested_type=nested, **settings))
+    assert database.query("select data from people") == [('{"id":1}',)]
 
 
 def test_the_column_of_the_whole_record_takes_no_other_columns_name(database, target):
