@@ -1,18 +1,24 @@
 """Generated pipelines between the Oracle test server, the warehouse and dbt."""
 
+from decimal import Decimal
+
 import duckdb
+import psycopg
 import pytest
 from end_to_end.rendered_project import Project
+from servers import postgres
 from servers.oracle_server import oracle_server
 
 __all__ = ["oracle_server"]
 pytestmark = [pytest.mark.end_to_end, pytest.mark.servers]
 
 PASSWORD = "E2E_ORACLE_PASSWORD"
+WAREHOUSE_PASSWORD = "E2E_WAREHOUSE_PASSWORD"
+DUCKDB = "{system: duckdb, path: data/warehouse.duckdb}"
 ECOSYSTEM = """\
 version: 1
 project: oracle-end-to-end
-warehouse: {{system: duckdb, path: data/warehouse.duckdb}}
+warehouse: {warehouse}
 connections:
   oracle-prod:
     system: oracle
@@ -24,6 +30,8 @@ connections:
 environments: [development]
 outputs: [meltano, dbt]
 pipelines:
+"""
+CUSTOMERS_PIPELINE = """\
   - name: customers
     steps:
       - name: extract-oracle-customers
@@ -31,19 +39,32 @@ pipelines:
         config:
           connection: oracle-prod
           query: SELECT * FROM CUSTOMERS WHERE UPDATED_AT > ?
-          replication_key: updated_at
-          key_properties: [customer_id]
+          replication_key: UPDATED_AT
+          key_properties: [CUSTOMER_ID]
       - name: transform-customers
         service: flext-dbt-oracle
         depends_on: [extract-oracle-customers]
-        config: {{model: customer_normalization}}
+        config: {model: customer_normalization}
       - name: load-customers
         service: flext-target-oracle
         depends_on: [transform-customers]
         config:
           connection: oracle-prod
           model: customer_normalization
-          load_method: overwrite
+          key_properties: [customer_id]
+          load_method: upsert
+"""
+PARTS_PIPELINE = """\
+  - name: orders
+    steps:
+      - name: extract-orders
+        service: flext-tap-oracle
+        config:
+          connection: oracle-prod
+          streams: [APP-ORDERS]
+          replication_method: FULL_TABLE
+          partition: {count: 4}
+          chunk_blocks: 1
 """
 CUSTOMERS = """\
 CREATE TABLE CUSTOMERS (
@@ -63,31 +84,36 @@ def insert(number, name, day):
 
 
 @pytest.fixture
-def project(oracle_server, tmp_path):
+def rendered(oracle_server, tmp_path):
+    """Renders a project that reads from the test server."""
     oracle_server.drop_everything()
-    oracle_server.execute(
-        CUSTOMERS, *(insert(n, f" ada  no {n} ", 1 + n % 20) for n in range(1, 41))
-    )
-    root = tmp_path / "project"
-    (root / "data").mkdir(parents=True)
-    (root / "ecosystem.yaml").write_text(
-        ECOSYSTEM.format(
+
+    def render(pipeline, warehouse=DUCKDB):
+        root = tmp_path / "project"
+        (root / "data").mkdir(parents=True)
+        head = ECOSYSTEM.format(
+            warehouse=warehouse,
             host=oracle_server.host,
             port=oracle_server.port,
             service=oracle_server.service_name,
             user=oracle_server.user,
             password=PASSWORD,
-        ),
-        "utf-8",
-    )
-    made = Project(root)
-    made.run("flexcore-gen", "generate")
-    return made
+        )
+        (root / "ecosystem.yaml").write_text(head + pipeline, "utf-8")
+        made = Project(root)
+        made.run("flexcore-gen", "generate")
+        return made
+
+    return render
 
 
 def test_customers_go_out_through_dbt_and_back_and_only_changes_follow(
-    project, oracle_server
+    rendered, oracle_server
 ):
+    oracle_server.execute(
+        CUSTOMERS, *(insert(n, f" ada  no {n} ", 1 + n % 20) for n in range(1, 41))
+    )
+    project = rendered(CUSTOMERS_PIPELINE)
     secret = {PASSWORD: oracle_server.password}
     project.run("meltano", "run", "customers", **secret)
 
@@ -115,3 +141,50 @@ def test_customers_go_out_through_dbt_and_back_and_only_changes_follow(
         if event["name"] == "DataExtracted"
     )
     assert extracted < 40, "the second run read everything again"
+
+
+def test_a_table_in_four_parts_is_whole_in_postgres(rendered, oracle_server):
+    if postgres.find_programs() is None:
+        pytest.skip(postgres.MISSING)
+    oracle_server.execute(
+        "CREATE TABLE ORDERS (ID NUMBER(10) PRIMARY KEY, TOTAL NUMBER(38,10),"
+        " PLACED_AT TIMESTAMP(6), NOTE CLOB)",
+        "INSERT INTO ORDERS SELECT LEVEL, LEVEL + 12345678901234567890.0123456789,"
+        " TIMESTAMP '2026-01-01 00:00:00.000001', 'nº ' || LEVEL"
+        " FROM DUAL CONNECT BY LEVEL <= 2000",
+    )
+    with postgres.Postgres() as server:
+        project = rendered(
+            PARTS_PIPELINE,
+            f"{{system: postgres, host: 127.0.0.1, port: {server.port},"
+            " database: postgres, username: postgres,"
+            f" password: '${{{WAREHOUSE_PASSWORD}}}'}}",
+        )
+        secrets = {
+            PASSWORD: oracle_server.password,
+            WAREHOUSE_PASSWORD: postgres.PASSWORD,
+        }
+        mark = oracle_server.mark()
+        project.run("meltano", "run", "orders", **secrets)
+        with psycopg.connect(server.url()) as warehouse:
+            rows = warehouse.execute(
+                'SELECT id, total, placed_at, note FROM raw_oracle_prod."app-orders"'
+                " ORDER BY id"
+            ).fetchall()
+
+    assert [(row[0], row[1], row[3]) for row in rows] == [
+        (n, Decimal(f"{12345678901234567890 + n}.0123456789"), f"nº {n}")
+        for n in range(1, 2001)
+    ]
+    assert {row[2].isoformat() for row in rows} == {"2026-01-01T00:00:00.000001+00:00"}
+    (run,) = project.runs()
+    counts = [
+        event["data"]["rows"]
+        for event in project.events(run["run_id"])
+        if event["name"] == "DataExtracted"
+    ]
+    assert len(counts) == 4
+    assert sum(counts) == 2000, "parts overlap"
+    assert max(counts) < 1000, "one part did the work of the others"
+    reads = [s for s in oracle_server.statements(mark) if "ROWID BETWEEN" in s["sql"]]
+    assert len({s["session"] for s in reads}) == 4

@@ -2,11 +2,17 @@
 
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
+import duckdb
 import oracledb
 import pytest
 
 pytestmark = pytest.mark.servers
+
+COMMANDS = Path(sys.executable).parent
 
 NUMBERS = {
     "NUMBER": [
@@ -147,6 +153,48 @@ def test_every_type_and_edge_value_survives_the_round_trip(filled, tap, target, 
         sent, returned = first[str(row)], second[str(row)]
         assert sent[name] is not None, (kind, value)
         assert returned == sent, (kind, value)
+
+
+def test_files_carry_what_lines_carry(filled, tap, target, tmp_path):
+    """The batch lane: Parquet files from tap to target, and into the warehouse."""
+    lane = {
+        "encoding": {"format": "parquet"},
+        "storage": {"root": str(tmp_path / "files")},
+    }
+    lines = tap(tables_filter=["EDGES"])
+
+    def in_files():
+        out = tap(tables_filter=["EDGES"], batch_config=lane)
+        assert out.code == 0, out.errors
+        kinds = {message["type"] for message in out.messages}
+        assert kinds == {"SCHEMA", "BATCH", "STATE"}
+        return out
+
+    loaded = target(
+        in_files().output,
+        table_name_mappings={f"{filled.user}-edges": "EDGES_AGAIN"},
+        column_type_overrides={f"c{KINDS.index('JSON')}": "JSON"},
+    )
+    assert loaded.code == 0, loaded.errors
+    assert by_id(tap(tables_filter=["EDGES_AGAIN"])) == by_id(lines)
+
+    file = tmp_path / "warehouse.duckdb"
+    for schema, out in (("lines", lines), ("files", in_files())):
+        config = tmp_path / f"{schema}.json"
+        config.write_text(json.dumps({"url": f"duckdb:///{file}", "schema": schema}))
+        subprocess.run(
+            [str(COMMANDS / "flext-target-warehouse"), "--config", str(config)],
+            input=out.output,
+            capture_output=True,
+            check=True,
+            timeout=120,
+        )
+    with duckdb.connect(str(file)) as warehouse:
+        table = f'"{filled.user}-edges"'
+        same = f"from lines.{table} intersect from files.{table}"
+        assert len(warehouse.sql(same).fetchall()) == len(EVERY) + 1
+        kinds = [warehouse.table(f"{s}.{table}").types for s in ("lines", "files")]
+    assert kinds[0] == kinds[1]
 
 
 @pytest.mark.usefixtures("filled")
