@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import csv
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from servers.oracle_server import oracle_server
 
 from transform.packages import DuckdbWarehouse, Package
 
+__all__ = ["oracle_server"]
 pytestmark = pytest.mark.dbt
 
 TABLE = "raw_oracle.extract_oracle_customers"
@@ -114,3 +120,88 @@ def test_a_missing_table_fails_unless_it_is_switched_off(package):
     assert done.returncode == 1
     assert "extract_oracle_customers" in done.stdout
     package.dbt("run", "--vars", "{oracle_customers_enabled: false}")
+
+
+class OracleWarehouse:
+    """The test server, or the database of ORACLE_TEST_DSN: all in the user's schema."""
+
+    target = "oracle"
+
+    def __init__(self, server):
+        self.server = server
+
+    def environment(self):
+        return {
+            "FLEXCORE_ORACLE_HOST": self.server.host,
+            "FLEXCORE_ORACLE_PORT": str(self.server.port),
+            "FLEXCORE_ORACLE_SERVICE": self.server.service_name,
+            "FLEXCORE_ORACLE_USER": self.server.user,
+            "FLEXCORE_ORACLE_SCHEMA": self.server.user,
+            "DBT_ENV_SECRET_ORACLE_PASSWORD": self.server.password,
+        }
+
+
+def rows_of(seed):
+    with seed.open(encoding="utf-8") as file:
+        return [
+            {name: value or None for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def land_in_oracle(server, seed, folder):
+    """The sample customers, landed by the target as a pipeline does."""
+    time = {"type": ["null", "string"], "format": "date-time"}
+    records = []
+    for row in rows_of(seed):
+        extracted = row.pop("_sdc_extracted_at").replace(" ", "T")
+        row |= {"customer_id": int(row["customer_id"])}
+        for name in ("created_at", "updated_at"):
+            row[name] = row[name] and row[name].replace(" ", "T")
+        records.append({"record": row, "time_extracted": extracted})
+    properties = {key: {"type": ["null", "string"]} for key in records[0]["record"]}
+    properties |= {"customer_id": {"type": "integer"}, "created_at": time}
+    head = {
+        "type": "SCHEMA",
+        "schema": {"type": "object", "properties": properties | {"updated_at": time}},
+        "key_properties": ["customer_id"],
+    }
+    stream = {"stream": "extract_oracle_customers"}
+    messages = [head, *({"type": "RECORD", **record} for record in records)]
+    config = folder / "target.json"
+    settings = {"dsn": server.dsn, "username": server.user, "password": server.password}
+    config.write_text(json.dumps({**settings, "add_record_metadata": True}))
+    subprocess.run(
+        [Path(sys.executable).with_name("flext-target-oracle"), "--config", config],
+        input="".join(json.dumps(m | stream) + "\n" for m in messages),
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.servers
+def test_the_package_builds_on_oracle(oracle_server, tmp_path):
+    oracle_server.drop_everything()
+    package = Package("oracle", tmp_path, OracleWarehouse(oracle_server))
+    seeds = package.tests_folder / "seeds"
+    landed = seeds / "landed_extract_oracle_customers.csv"
+    land_in_oracle(oracle_server, landed, tmp_path)
+
+    # One thread: H2 takes no DDL of two sessions at once.
+    variables = f"{{oracle_schema: {oracle_server.user}}}"
+    output = package.dbt("build", "--threads", "1", "--vars", variables)
+
+    assert "ERROR=0" in output
+    assert "unit tests" in output
+    expected = rows_of(seeds / "expected_customer_normalization.csv")
+    flags = {"true": 1, "false": 0, None: None}
+    found = oracle_server.query(
+        f"SELECT {', '.join(expected[0])} FROM CUSTOMER_NORMALIZATION"
+        " ORDER BY CUSTOMER_ID"
+    )
+    assert found == [
+        tuple((row | {"is_active": flags[row["is_active"]]}).values())
+        for row in expected
+    ]

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 
 from . import wire as w
+from .inlining import inline
 from .readers import r_str
 from .sqltext import Tok, close_of, find, lex, split_commas, text
 from .types import OraError
@@ -632,7 +633,7 @@ class Rewriting:
                     lex("CREATE VIEW ")
                     + toks[i + 1 : i + 2]
                     + lex("AS")
-                    + self.rewrite(toks[a + 1 :])
+                    + self.rewrite(inline(toks[a + 1 :]))
                 ]
             force = lex("FORCE") if "FORCE" in flags else []
             rep = lex("OR REPLACE") if "REPLACE" in flags else []
@@ -642,7 +643,8 @@ class Rewriting:
                 ("BEQUEATH", "DEFINER"),
                 ("BEQUEATH", "CURRENT_USER"),
             )
-            return [lex("CREATE") + rep + force + lex("VIEW") + self.rewrite(tail)]
+            view = lex("CREATE") + rep + force + lex("VIEW")
+            return [view + self.rewrite(inline(tail))]
         if kind == "INDEX":
             toks = [t for t in toks if t.u != "BITMAP"]
             return [self.strip_physical(toks)]
