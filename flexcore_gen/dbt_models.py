@@ -28,6 +28,7 @@ _MAX_DIGITS = 38
 _INT64 = 2**63
 _LONGEST_NAME = 60  # Postgres takes 63 bytes; a number may still be added
 _DECLARED = re.compile(r"NUMBER\((\d+)(?:,(\d+))?\)")
+_STRANGE = re.compile(r"[^A-Z0-9_$#]")  # what flext-target-oracle makes underscores of
 _JINJA = re.compile(r"\{(?=[{%#])")
 
 
@@ -236,9 +237,20 @@ def _sources(
         "schema": schema or "{{ var('oracle_schema', 'raw_oracle') }}",
         "loader": "flext-tap-oracle",
         "config": {"loaded_at_field": "_sdc_extracted_at"},
-        "tables": [_described(s.stream, s.description) for s in streams],
+        "tables": [
+            _described(s.stream, s.description) | _identifier(s.stream) for s in streams
+        ],
     }
     return {"version": 2, "sources": [source]}
+
+
+def _identifier(stream: str) -> dict[str, str]:
+    """The landed table's name, where flext-target-oracle makes another than others."""
+    in_oracle = _STRANGE.sub("_", stream.rpartition("-")[2].upper())
+    if in_oracle == stream.upper():
+        return {}
+    others = f"{_literal(in_oracle)} if target.type == 'oracle' else {_literal(stream)}"
+    return {"identifier": f"{{{{ {others} }}}}"}
 
 
 def _properties(stream: StagedStream) -> dict[str, Any]:

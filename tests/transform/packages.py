@@ -17,6 +17,7 @@ import psycopg
 from servers.postgres import PASSWORD
 
 if TYPE_CHECKING:
+    from servers.oracle_server import OracleServer
     from servers.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +80,32 @@ class PostgresWarehouse:
     def execute(self, sql: str) -> None:
         with psycopg.connect(self.url) as connection:
             connection.execute(sql)
+
+
+class OracleWarehouse:
+    """The test server, or the database of ORACLE_TEST_DSN: all in the user's schema."""
+
+    target = "oracle"
+    url = ""
+
+    def __init__(self, server: OracleServer) -> None:
+        self.server = server
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "FLEXCORE_ORACLE_HOST": self.server.host,
+            "FLEXCORE_ORACLE_PORT": str(self.server.port),
+            "FLEXCORE_ORACLE_SERVICE": self.server.service_name,
+            "FLEXCORE_ORACLE_USER": self.server.user,
+            "FLEXCORE_ORACLE_SCHEMA": self.server.user,
+            "DBT_ENV_SECRET_ORACLE_PASSWORD": self.server.password,
+        }
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.server.query(sql)
+
+    def execute(self, sql: str) -> None:
+        self.server.execute(sql)
 
 
 class Package:

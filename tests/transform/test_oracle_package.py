@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from servers.oracle_server import oracle_server
 
-from transform.packages import DuckdbWarehouse, Package
+from transform.packages import DuckdbWarehouse, OracleWarehouse, Package
 
 __all__ = ["oracle_server"]
 pytestmark = pytest.mark.dbt
@@ -120,25 +120,6 @@ def test_a_missing_table_fails_unless_it_is_switched_off(package):
     assert done.returncode == 1
     assert "extract_oracle_customers" in done.stdout
     package.dbt("run", "--vars", "{oracle_customers_enabled: false}")
-
-
-class OracleWarehouse:
-    """The test server, or the database of ORACLE_TEST_DSN: all in the user's schema."""
-
-    target = "oracle"
-
-    def __init__(self, server):
-        self.server = server
-
-    def environment(self):
-        return {
-            "FLEXCORE_ORACLE_HOST": self.server.host,
-            "FLEXCORE_ORACLE_PORT": str(self.server.port),
-            "FLEXCORE_ORACLE_SERVICE": self.server.service_name,
-            "FLEXCORE_ORACLE_USER": self.server.user,
-            "FLEXCORE_ORACLE_SCHEMA": self.server.user,
-            "DBT_ENV_SECRET_ORACLE_PASSWORD": self.server.password,
-        }
 
 
 def rows_of(seed):

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from servers.oracle_server import oracle_server
 
-from transform.packages import DuckdbWarehouse, Package
+from transform.packages import DuckdbWarehouse, OracleWarehouse, Package
 
 __all__ = ["oracle_server"]
 
 pytestmark = pytest.mark.dbt
 
 BIN = Path(sys.executable).parent
+HIRED = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
 HOSTILE = 'Odd "name" {{ x }} {% if %}\'\\'
 
 
@@ -107,33 +108,34 @@ def test_hostile_names_and_comments_are_names_and_comments(warehouse, tmp_path):
     ) == [(1, "v1", float("inf")), (2, "v2", 0.5)]
 
 
-@pytest.mark.servers
-def test_a_discovered_table_becomes_a_tested_staging_model(oracle_server, tmp_path):
+@pytest.fixture
+def staff(oracle_server, tmp_path):
+    """The catalog of a table that was discovered, and what the tap reads of it."""
     oracle_server.clear_faults()
     oracle_server.drop_everything()
     oracle_server.execute(
         "create table staff (id number(6) primary key, name varchar2(20 char),"
         " salary number(8,2), hired date, any_number number)",
         "comment on table staff is 'Who works here'",
+        "insert into staff values (7, 'Ada', 1234.5, date '2026-10-01', 0.1)",
     )
-    with oracle_server.connect() as connection:
-        connection.cursor().execute(
-            "insert into staff values (7, 'Ada', 1234.5, date '2026-10-01', 0.1)"
-        )
-        connection.commit()
-    (tmp_path / "tap.json").write_text(
-        json.dumps(
-            {
-                "dsn": oracle_server.dsn,
-                "username": oracle_server.user,
-                "password": oracle_server.password,
-            }
-        )
-    )
+    settings = {
+        "dsn": oracle_server.dsn,
+        "username": oracle_server.user,
+        "password": oracle_server.password,
+    }
+    (tmp_path / "tap.json").write_text(json.dumps(settings))
     tap = (BIN / "flext-tap-oracle", "--config", "tap.json")
-    catalog = call(*tap, "--discover", cwd=tmp_path)
+    return call(*tap, "--discover", cwd=tmp_path), call(*tap, cwd=tmp_path)
+
+
+@pytest.mark.servers
+def test_a_discovered_table_becomes_a_tested_staging_model(
+    oracle_server, staff, tmp_path
+):
+    catalog, messages = staff
     warehouse = DuckdbWarehouse(tmp_path / "warehouse.duckdb")
-    land(call(*tap, cwd=tmp_path), warehouse, tmp_path)
+    land(messages, warehouse, tmp_path)
 
     build(catalog, warehouse, tmp_path)
 
@@ -141,7 +143,35 @@ def test_a_discovered_table_becomes_a_tested_staging_model(oracle_server, tmp_pa
         "select id, name, salary, hired, any_number"
         f" from analytics.stg_{oracle_server.user.lower()}__staff"
     )
-    hired = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
     assert row[:3] == (7, "Ada", Decimal("1234.50"))
-    assert row[3] == hired
+    assert row[3] == HIRED
     assert float(row[4]) == 0.1
+
+
+@pytest.mark.servers
+def test_a_discovered_table_is_staged_in_oracle_too(oracle_server, staff, tmp_path):
+    if oracle_server.is_real:
+        pytest.skip("needs the test server: it lands in the schema of another user")
+    catalog, messages = staff
+    settings = json.loads((tmp_path / "tap.json").read_text())
+    settings |= {"default_target_schema": "OTHER", "add_record_metadata": True}
+    (tmp_path / "target.json").write_text(json.dumps(settings))
+    target = (BIN / "flext-target-oracle", "--config", "target.json")
+    call(*target, given=messages, cwd=tmp_path)
+    package = Package("oracle", tmp_path, OracleWarehouse(oracle_server))
+    (tmp_path / "catalog.json").write_bytes(catalog)
+    models = package.folder / "models" / "discovered"
+    command = (BIN / "flexcore-gen", "dbt-models", "catalog.json", "--out", models)
+    call(*command, cwd=tmp_path)
+
+    package.dbt(
+        *("build", "--threads", "1", "--select", "path:models/discovered"),
+        *("--vars", "{oracle_schema: other}"),
+    )
+
+    assert oracle_server.query(
+        "SELECT ID, NAME, SALARY, HIRED, ANY_NUMBER FROM STG_APP__STAFF"
+    ) == [
+        (7, "Ada", Decimal("1234.50"), HIRED.replace(tzinfo=None), Decimal("0.1")),
+    ]
+    oracle_server.execute("drop table other.staff")

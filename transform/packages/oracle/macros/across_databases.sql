@@ -19,9 +19,9 @@
 
 {% macro default__landed_name(name) -%}"{{ name | replace('"', '""') }}"{%- endmacro %}
 
-{#- The target writes a name without capitals as Oracle would fold it. -#}
+{#- flext-target-oracle writes names in capitals, anything odd as an underscore. -#}
 {% macro oracle__landed_name(name) -%}
-  {%- if name == name | lower -%}"{{ name | upper }}"{%- else -%}"{{ name }}"{%- endif -%}
+  "{{ modules.re.sub('[^A-Z0-9_$#]', '_', name | upper) }}"
 {%- endmacro %}
 
 
