@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import oracledb
 
 from flext_oracle import sql
-from flext_oracle.errors import OracleError
+from flext_oracle.errors import OracleError, explain
 from flext_oracle.sql import Column
 from flext_oracle.type_mapping import ColumnType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+KEYS = (
+    "name",
+    "sql",
+    "query",
+    "key_properties",
+    "primary_keys",
+    "replication_key",
+    "binds",
+    "parameters",
+)
 NO_SCALE = -127  # how the driver describes a NUMBER without scale
 
 SIMPLE_TYPES: dict[Any, str] = {
@@ -96,6 +107,14 @@ def queries_of(config: Mapping[str, Any]) -> list[Query]:
 
 
 def _query(item: Mapping[str, Any], position: int) -> Query:
+    for word in item:
+        if word not in KEYS:
+            near = difflib.get_close_matches(word, KEYS, n=1)
+            raise OracleError(
+                f"a query has no {word!r}",
+                f"queries[{position}]",
+                f"did you mean {near[0]!r}?" if near else f"known: {', '.join(KEYS)}",
+            )
     text = item.get("sql") or item.get("query")
     name = item.get("name")
     if not text or not name:
@@ -132,10 +151,14 @@ def describe(connection: oracledb.Connection, query: Query) -> list[Column]:
     Raises:
         OracleError: Two columns have one name, or a type cannot be read.
     """
-    with connection.cursor() as cursor:
-        cursor.parse(sql.select([], sql.as_source(query.sql)).replace("1", "t.*", 1))
-        columns = [_column(info) for info in cursor.description or ()]
     where = f"stream {query.name!r}"
+    with connection.cursor() as cursor:
+        statement = sql.select([], sql.as_source(query.sql)).replace("1", "t.*", 1)
+        try:
+            cursor.parse(statement)
+        except oracledb.DatabaseError as error:
+            raise explain(error, where) from error
+        columns = [_column(info) for info in cursor.description or ()]
     names = [sql.property_name(column.name) for column in columns]
     if len(set(names)) < len(names):
         raise OracleError("two columns have one name", where, "give them aliases")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flext_singer import FlextTap, entry_point
 from singer_sdk import typing as th
 
-from flext_oracle import chunks, snapshot
+from flext_oracle import chunks, missing, snapshot
 from flext_oracle.connection import Connections, connect_arguments
 from flext_oracle.discovery import Filters, FoundTable, discover, spelled
 from flext_oracle.errors import OracleError
@@ -266,7 +265,21 @@ class TapOracle(FlextTap):
                 functools.partial(self._describe, query), f"stream {query.name!r}"
             )
             streams.append(QueryStream(self, query, columns))
+        self._check_replication_key(streams)
         return streams
+
+    def _check_replication_key(self, streams: Sequence[Stream]) -> None:
+        """A key that no stream has would read everything, again and again."""
+        key = self.config.get("replication_key")
+        is_all = self.input_catalog is None and self.wanted_streams().names is None
+        if key and is_all and not any(stream.replication_key for stream in streams):
+            raise OracleError(
+                f"no stream has a column {key!r}",
+                "setting 'replication_key'",
+                "set use_ora_rowscn too"
+                if key.lower() == "ora_rowscn"
+                else "name a column of one of the tables, or leave it out",
+            )
 
     def _describe(self, query: Any) -> list[Column]:  # noqa: ANN401 - a Query
         with self.connections.session() as connection:
@@ -303,26 +316,19 @@ class TapOracle(FlextTap):
 
         if self.input_catalog is not None:
             found = [from_cache(entry) for entry in compute()]
-            self._refuse_missing(exact or [], found)
+            there = {entry.table for entry in found}
+            for table in exact or ():
+                if table not in there:
+                    stream = self.stream_name(table)
+                    raise missing.gone(table, stream, self.connections.user)
             return found
         wanted = self.wanted_streams()
         found = [from_cache(entry) for entry in self.cached_discovery(compute)]
-        self._refuse_unknown((wanted.names or frozenset()) - query_names, found)
+        streams = [self.stream_name(entry.table) for entry in found]
+        missing.refuse_unknown((wanted.names or frozenset()) - query_names, streams)
+        if exact is None:
+            missing.refuse_unmatched(filters, found, self.connections.user)
         return [t for t in found if wanted.matches(self.stream_name(t.table))]
-
-    def _refuse_unknown(self, names: frozenset[str], found: list[FoundTable]) -> None:
-        """A selected stream that nothing is called: selecting nothing is no success."""
-        there = [self.stream_name(entry.table) for entry in found]
-        for name in sorted(names):
-            if name not in there:
-                near = [n for n in there if n.lower() == name.lower()]
-                near = near or difflib.get_close_matches(name, there, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else "see --discover"
-                raise OracleError(
-                    f"no table or view makes a stream {name!r}",
-                    "the selection (MELTANO_EXTRACT__SELECT)",
-                    f"{hint} Or let a DBA GRANT SELECT on it",
-                )
 
     def _exact_tables(self, query_names: frozenset[str]) -> list[Table] | None:
         """The tables that this run names, or None when it names none exactly."""
@@ -355,19 +361,6 @@ class TapOracle(FlextTap):
             return Table(schema, _cased(name))
         owner, _, name = stream.partition("-")
         return Table(_cased(owner), _cased(name))
-
-    def _refuse_missing(self, wanted: list[Table], found: list[FoundTable]) -> None:
-        """A selected table that is not there is no success with fewer streams."""
-        there = {entry.table for entry in found}
-        for table in wanted:
-            if table not in there:
-                raise OracleError(
-                    f"ORA-00942: the table or view {table} does not exist, or"
-                    f" {self.connections.user} may not see it",
-                    f"stream {self.stream_name(table)!r}",
-                    "let a DBA GRANT SELECT on it, or take it out of the selection",
-                    "ORA-00942",
-                )
 
     def replication_key_of(self, properties: Mapping[str, Any]) -> str | None:
         """The replication key of a table with these properties."""

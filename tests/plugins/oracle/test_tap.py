@@ -218,6 +218,8 @@ def test_a_query_takes_binds_and_is_never_pasted_into(tap):
         ([{"name": "a"}], "a query needs name and sql"),
         ([{"name": "a", "sql": "select 1 x from dual"}] * 2, "two queries are called"),
         ([{"name": "a", "sql": "select nope from dual"}], "ORA-00904"),
+        ([{"name": "a", "sql": "select 1 x from nope"}], "where: stream 'a'"),
+        ([{"name": "a", "sqll": "select 1 x from dual"}], "did you mean 'sql'?"),
         (
             [{"name": "a", "sql": "select 1 x from dual", "key_properties": ["y"]}],
             "returns no column 'y'",
@@ -431,6 +433,38 @@ def test_a_selected_stream_that_nothing_is_called_is_an_error(small, tap):
     run = tap("--discover", env=env)
     assert run.code == 1
     assert f"did you mean {stream(small, 'small')!r}?" in run.error[2]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"tables_filter": ["SMALL", "SMALLER"]}, "did you mean 'SMALL'?"),
+        ({"tables_filter": ["nope*"]}, "the filters let no table or view through"),
+        ({"schemas_filter": ["NOPE"]}, "schema 'NOPE' shows no table or view"),
+        ({"exclude_tables": ["*"]}, "the filters let no table or view through"),
+        ({"replication_key": "nope"}, "no stream has a column 'nope'"),
+        ({"replication_key": "ORA_ROWSCN"}, "set use_ora_rowscn too"),
+    ],
+)
+def test_a_filter_that_finds_nothing_is_an_error_not_a_success(tap, given, said):
+    run = tap(**given)
+    assert run.code == 1
+    assert said in " ".join(run.error)
+    assert not run.output
+
+
+def test_a_schema_without_tables_says_where_others_are_named(database, tap):
+    run = tap()
+    assert run.code == 1
+    assert f"schema '{database.schema}' has no table or view" in run.error[0]
+    assert "schemas_filter: [SALES]" in run.error[2]
+
+
+def test_a_name_that_is_also_excluded_is_not_missed(small, tap):
+    small.execute("create table other (id number)")
+    run = tap(tables_filter=["small", "other"], exclude_tables=["oth*"])
+    assert ids(run) == list(range(10))
 
 
 def test_a_deselected_column_is_not_even_read(small, tap):
