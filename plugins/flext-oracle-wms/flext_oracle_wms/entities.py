@@ -62,7 +62,8 @@ KINDS_OF_VALUES = {
 }
 SCHEMAS: dict[str, dict[str, Any]] = {
     "integer": {"type": ["integer", "null"]},
-    "decimal": {"type": ["number", "null"]},
+    # Its digits are told nowhere; that it is no float matters to targets.
+    "decimal": {"type": ["number", "null"], "x-sql-datatype": "numeric"},
     "boolean": {"type": ["boolean", "null"]},
     "datetime": {"type": ["string", "null"], "format": "date-time"},
     "date": {"type": ["string", "null"], "format": "date"},

@@ -33,7 +33,7 @@ class Kind(StrEnum):
     DECIMAL = "decimal"
     """Exact, with a scale; in Postgres any number of digits."""
     NUMBER = "number"
-    """A JSON number of unknown precision."""
+    """A JSON number that nobody calls a decimal."""
     TEXT = "text"
     SCALAR = "scalar"
     """Values of several scalar types, kept as text."""
@@ -55,8 +55,8 @@ class ColumnType:
 
     Args:
         kind: what the column holds.
-        precision: DECIMAL only, all digits.
-        scale: DECIMAL only, digits after the point.
+        precision: DECIMAL only, all digits; None where the source names none.
+        scale: DECIMAL only, digits after the point; None with precision.
         item: LIST only, the kind of its elements.
     """
 
@@ -91,6 +91,8 @@ BOOLEAN = ColumnType(Kind.BOOLEAN)
 INTEGER = ColumnType(Kind.INTEGER)
 NUMBER = ColumnType(Kind.NUMBER)
 BIG_INTEGER = ColumnType(Kind.DECIMAL, MAX_DECIMAL_DIGITS, 0)
+EXACT = ColumnType(Kind.DECIMAL)
+"""A decimal whose digits the source does not tell."""
 TEXT = ColumnType(Kind.TEXT)
 SCALAR = ColumnType(Kind.SCALAR)
 TIMESTAMP = ColumnType(Kind.TIMESTAMP)
@@ -102,8 +104,9 @@ JSON = ColumnType(Kind.JSON)
 WALL = "timestamp without time zone"
 """What `x-sql-datatype` says beside `date-time` when there is no zone."""
 _DECLARED_DIGITS = re.compile(
-    r"(?:numeric|decimal|number) ?\((\d+)(?:, ?(\d+))?\)", re.IGNORECASE
+    r"(?:numeric|decimal|number) ?\((\d+|\*)(?:, ?(\d+))?\)", re.IGNORECASE
 )
+_DECIMAL_NAMES = frozenset({"numeric", "decimal", "number"})
 _DECIMAL_FORMATS = frozenset({"singer.decimal", "x-singer.decimal", "decimal"})
 _STRING_FORMATS = {"date-time": TIMESTAMP, "date": DATE, "time": TIME}
 _ITEM_KINDS = {
@@ -119,7 +122,8 @@ def column_type(schema: JsonSchema, *, native_lists: bool = True) -> ColumnType:
     Hints that are read: `format` (`date-time`, `date`, `time`,
     `singer.decimal`), `multipleOf`, `x-precision` and `x-scale`, `minimum` and
     `maximum` of integers, and `x-sql-datatype` where it is a decimal with its
-    digits (`numeric(20,6)`, `NUMBER(38)`) or `timestamp without time zone`.
+    digits (`numeric(20,6)`, `NUMBER(38)`), a decimal without (`numeric`) or
+    `timestamp without time zone`.
 
     Args:
         schema: the property's JSON Schema.
@@ -190,7 +194,8 @@ def _digits(schema: JsonSchema) -> tuple[int | None, int | None]:
     """Give precision and scale as the hints tell them."""
     declared = _DECLARED_DIGITS.fullmatch(str(_hint(schema, "x-sql-datatype") or ""))
     if declared is not None:
-        return int(declared[1]), int(declared[2] or 0)
+        digits = MAX_DECIMAL_DIGITS if declared[1] == "*" else int(declared[1])
+        return digits, int(declared[2] or 0)
     precision, scale = _hint(schema, "x-precision"), _hint(schema, "x-scale")
     step = _hint(schema, "multipleOf")
     if scale is None and step is not None:
@@ -219,7 +224,8 @@ def _number_type(schema: JsonSchema) -> ColumnType:
     if precision is None:
         precision = MAX_DECIMAL_DIGITS
     if scale is None or not 0 <= scale <= precision <= MAX_DECIMAL_DIGITS:
-        return NUMBER
+        named = str(_hint(schema, "x-sql-datatype") or "").lower()
+        return EXACT if named in _DECIMAL_NAMES else NUMBER
     return ColumnType(Kind.DECIMAL, precision, scale)
 
 

@@ -16,6 +16,7 @@ import os
 import re
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ import pyarrow as pa
 from flext_singer.errors import FlextError
 
 from flext_warehouse.columns import (
+    EXACT,
     JSON,
     MAX_DECIMAL_DIGITS,
     NUMBER,
@@ -55,7 +57,7 @@ from flext_warehouse.table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _MERGE_BYTES = 96 * 1024 * 1024
 """Staged or uncommitted Arrow bytes after which rows are made durable early."""
@@ -324,6 +326,15 @@ class DuckDBTable(Table):
 
     def _settle(self) -> None:
         self._warehouse.commit()
+
+    def _wanted(self, existing: Iterable[str]) -> list[Column]:
+        # A decimal of unknown digits begins with some after the point; `_wider`
+        # gives it more when a value has more.
+        digits = ColumnType(Kind.DECIMAL, MAX_DECIMAL_DIGITS, _DEFAULT_SCALE)
+        return [
+            replace(column, type=digits) if column.type == EXACT else column
+            for column in super()._wanted(existing)
+        ]
 
     def _existing(self) -> dict[str, ColumnType] | None:
         if self.method is not LoadMethod.OVERWRITE:

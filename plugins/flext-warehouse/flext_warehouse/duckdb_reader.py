@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flext_warehouse.columns import WALL
-from flext_warehouse.duckdb import connect, plain_errors
+from flext_warehouse.duckdb_connection import connect, plain_errors
+from flext_warehouse.duckdb_types import shortest
 from flext_warehouse.identifiers import quote
 from flext_warehouse.reading import (
     ANY_JSON,
@@ -137,7 +138,8 @@ def _describe(column: str, kind: DuckDBPyType) -> Description:
     if name == "decimal":
         digits: dict[str, Any] = dict(kind.children)
         schema = decimal_schema(digits["precision"], digits["scale"])
-        return Description(schema, _TEXT.format(column), Form.DECIMAL)
+        text = shortest(column) if digits["scale"] else _TEXT.format(column)
+        return Description(schema, text, Form.DECIMAL)
     if name not in {"list", "array"}:
         return Description(nullable("string"), _TEXT.format(column))
     child = dict(kind.children)["child"]

@@ -87,4 +87,13 @@ def converted(name: str, before: ColumnType, after: ColumnType) -> str:
         return f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%f')"
     if before.kind is Kind.LIST:
         return f"CAST(to_json({name}) AS VARCHAR)"
-    return f"CAST({name} AS VARCHAR)"
+    return shortest(name) if before.scale else f"CAST({name} AS VARCHAR)"
+
+
+def shortest(decimal: str) -> str:
+    """Give a decimal's text as it was written: 5 or 0.1, not 0.1000000000.
+
+    Args:
+        decimal: SQL of a DECIMAL with digits after the point.
+    """
+    return f"rtrim(rtrim(CAST({decimal} AS VARCHAR), '0'), '.')"

@@ -245,7 +245,7 @@ def nullable(name: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON S
 def decimal_schema(precision: int | None, scale: int | None) -> dict[str, Any]:
     """Give the schema of an exact number; precision and scale are hints."""
     if precision is None or scale is None or not 0 <= scale <= precision:
-        return nullable("number")
+        return nullable("number", **{"x-sql-datatype": "numeric"})
     digits = f"numeric({precision},{scale})" if scale else f"numeric({precision})"
     kind = "number" if scale else "integer"
     return nullable(kind, **{"x-sql-datatype": digits})

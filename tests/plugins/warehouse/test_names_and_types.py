@@ -17,6 +17,7 @@ from flext_singer.errors import FlextError
 from flext_warehouse.columns import (
     BIG_INTEGER,
     DATE,
+    EXACT,
     INTEGER,
     JSON,
     NUMBER,
@@ -127,6 +128,13 @@ def test_hostile_names_reach_the_table_as_data(place, stream, names):
         ({"type": ["number", "null"]}, NUMBER),
         ({"type": "number", "multipleOf": 0.01}, ColumnType(Kind.DECIMAL, 38, 2)),
         ({"type": "number", "multipleOf": 1e-38}, NUMBER),
+        ({"type": ["number", "null"], "x-sql-datatype": "numeric"}, EXACT),
+        ({"type": "number", "x-sql-datatype": "NUMBER"}, EXACT),
+        ({"type": "number", "x-sql-datatype": "BINARY_DOUBLE"}, NUMBER),
+        (
+            {"type": "number", "x-sql-datatype": "NUMBER(*,4)"},
+            ColumnType(Kind.DECIMAL, 38, 4),
+        ),
         (
             {"type": "number", "x-sql-datatype": "numeric(20,6)"},
             ColumnType(Kind.DECIMAL, 20, 6),

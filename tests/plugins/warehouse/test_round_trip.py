@@ -39,6 +39,14 @@ CASES = {
         {"type": "number", "x-precision": 20, "x-scale": 6},
         ["0.000001", "99999999999999.999999"],
     ),
+    "decimal without digits": (
+        {"type": "number", "x-sql-datatype": "numeric"},
+        ["0.10", "5", "12345678901234567890.12", "-1.5e-7", "0.000000000000123", "null"],
+    ),
+    "decimal beyond 38 digits": (
+        {"type": "number", "x-sql-datatype": "numeric"},
+        ["0.5", "12345678901234567890.123456789012345678901", "1e400"],
+    ),
     "text": (
         {"type": "string"},
         ['""', '" "', '"a\\nb\\r\\t\\"\\\\"', '"\\u00e9 \\ud83d\\ude00"', '"NULL"',

@@ -163,6 +163,38 @@ def test_a_declared_scale_gives_an_exact_decimal(place, load):
     assert place.rows("SELECT v FROM raw.m ORDER BY id")[1] == (Decimal("0.125"),)
 
 
+def test_a_decimal_without_digits_is_exact_and_grows_with_its_values(place, load):
+    """No digit is rounded off: the column grows, in the end to text."""
+    money = schema(
+        "m", ["id"], id=ID, v={"type": "number", "x-sql-datatype": "numeric"}
+    )
+    tenths = [record("m", id=i, v=0.1) for i in range(30)]
+    assert load(place, [money, *tenths]).code == 0
+    assert place.rows("SELECT sum(v) = 3 FROM raw.m") == [(True,)]
+
+    texts = ["0.00000000000000000125", "1" * 20 + ".5", "1" * 40 + ".5"]
+    types = ["DECIMAL(38,20)", "VARCHAR", "VARCHAR"]
+    for i, (text, kind) in enumerate(zip(texts, types, strict=True)):
+        run = load(place, [money, raw_record("m", f'{{"id":{100 + i},"v":{text}}}')])
+        assert run.code == 0, run.err
+        expected = kind if place.system == "duckdb" else "numeric"
+        assert place.types("m")["v"] == expected
+    found = place.rows("SELECT CAST(v AS VARCHAR) FROM raw.m WHERE id >= 100 ORDER BY id")
+    assert [Decimal(row[0]) for row in found] == [Decimal(text) for text in texts]
+    cheap = "SELECT count(*) FROM raw.m WHERE CAST(v AS VARCHAR) = '0.1'"
+    assert place.rows(cheap) == [(30,)]
+
+
+def test_a_decimal_that_may_not_grow_ends_the_run(duckdb_place, load):
+    money = schema(
+        "m", ["id"], id=ID, v={"type": "number", "x-sql-datatype": "numeric"}
+    )
+    fine = raw_record("m", '{"id":1,"v":0.00000000000125}')
+    run = load(duckdb_place, [money, fine], schema_evolution="fail")
+    assert run.code == 1
+    assert 'widen column "v" from decimal(38,10) to decimal(38,14)' in run.err
+
+
 def test_integers_beyond_64_bits_widen_the_column(place, load):
     big = schema("b", ["id"], id=ID)
     values = [1, 2**63 - 1, 2**63, 10**37, -(10**37)]
