@@ -17,7 +17,7 @@ from pyarrow import csv
 
 from flext_warehouse.columns import WALL
 from flext_warehouse.identifiers import quote
-from flext_warehouse.postgres import Server, plain_errors
+from flext_warehouse.postgres_connection import Server, plain_errors
 from flext_warehouse.reading import (
     ANY_JSON,
     Description,

@@ -12,7 +12,7 @@ from flext_warehouse.location import duckdb_path, is_postgres, password_in
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flext_warehouse.postgres import Server
+    from flext_warehouse.postgres_connection import Server
 
 DEFAULT_LOCK_SECONDS = 10.0
 
@@ -77,7 +77,7 @@ def check_place(config: Mapping[str, Any]) -> None:
 
 def server(config: Mapping[str, Any]) -> Server:
     """Give the Postgres server that the settings name."""
-    from flext_warehouse.postgres import Server  # noqa: PLC0415 - loads psycopg
+    from flext_warehouse.postgres_connection import Server  # noqa: PLC0415 - loads psycopg
 
     return Server(str(config["url"]), config.get("username"), config.get("password"))
 

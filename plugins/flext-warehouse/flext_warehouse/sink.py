@@ -8,7 +8,7 @@ import msgspec
 from flext_singer.sink import FlextSink
 
 from flext_warehouse.files import is_arrow_file, read_batches
-from flext_warehouse.table import LoadMethod
+from flext_warehouse.loading import LoadMethod
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from flext_singer.records import RawRecords
     from singer_sdk import Target
 
-    from flext_warehouse.duckdb import DuckDBTable
-    from flext_warehouse.postgres import PostgresTable
+    from flext_warehouse.duckdb_table import DuckDBTable
+    from flext_warehouse.postgres_table import PostgresTable
     from flext_warehouse.target import TargetWarehouse
 
 _SHOWN = 200

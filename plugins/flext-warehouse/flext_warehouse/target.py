@@ -16,6 +16,7 @@ from flext_singer.target import MAX_UNCOMMITTED_SECONDS, FlextTarget
 from singer_sdk import typing as th
 
 from flext_warehouse.conform import find_unstorable, replace_unstorable
+from flext_warehouse.loading import LoadMethod, LoadOptions
 from flext_warehouse.location import (
     DEFAULT_MEMORY,
     duckdb_path,
@@ -30,7 +31,6 @@ from flext_warehouse.settings import (
     server,
 )
 from flext_warehouse.sink import WarehouseSink
-from flext_warehouse.table import LoadMethod, LoadOptions
 
 if TYPE_CHECKING:
     from flext_singer.errors import BrokenLineError

@@ -10,7 +10,7 @@ import threading
 import duckdb
 import pytest
 from fakes.singer_messages import record, schema, state
-from flext_warehouse.duckdb import connect
+from flext_warehouse.duckdb_connection import connect
 from servers.postgres import PASSWORD
 
 PEOPLE = schema("people", ["id"], id={"type": "integer"}, name={"type": "string"})
@@ -263,7 +263,7 @@ def test_a_creation_that_was_killed_leaves_no_file_that_cannot_be_opened(tmp_pat
         "    real(*a, **k)\n"
         "    os._exit(137)\n"
         "duckdb.connect = killed\n"
-        "from flext_warehouse.duckdb import connect\n"
+        "from flext_warehouse.duckdb_connection import connect\n"
         "connect(sys.argv[1])\n"
     )
     done = subprocess.run([sys.executable, "-c", watched, str(path)], check=False)

@@ -40,10 +40,11 @@ from flext_warehouse.identifiers import (
     fit_name,
     quote,
 )
+from flext_warehouse.loading import LoadMethod, LoadOptions
 from flext_warehouse.location import duckdb_path, is_postgres, shown
 from flext_warehouse.numbers import as_decimals, as_doubles, digits_of
-from flext_warehouse.postgres import PostgresWarehouse, Server
-from flext_warehouse.table import LoadMethod, LoadOptions
+from flext_warehouse.postgres import PostgresWarehouse
+from flext_warehouse.postgres_connection import Server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from flext_warehouse.postgres import Server
+from flext_warehouse.postgres_connection import Server
 from flext_warehouse.postgres_reader import PostgresReader
 from flext_warehouse.selection import Wish
 

@@ -179,7 +179,9 @@ def test_a_decimal_without_digits_is_exact_and_grows_with_its_values(place, load
         assert run.code == 0, run.err
         expected = kind if place.system == "duckdb" else "numeric"
         assert place.types("m")["v"] == expected
-    found = place.rows("SELECT CAST(v AS VARCHAR) FROM raw.m WHERE id >= 100 ORDER BY id")
+    found = place.rows(
+        "SELECT CAST(v AS VARCHAR) FROM raw.m WHERE id >= 100 ORDER BY id"
+    )
     assert [Decimal(row[0]) for row in found] == [Decimal(text) for text in texts]
     cheap = "SELECT count(*) FROM raw.m WHERE CAST(v AS VARCHAR) = '0.1'"
     assert place.rows(cheap) == [(30,)]
