@@ -15,9 +15,9 @@ import time
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from flext_oracle_wms.entities import list_entities
 from flext_oracle_wms.errors import NotFoundError, RequestRefusedError, WmsError
 from flext_oracle_wms.listing import read_pages
+from flext_oracle_wms.stage_statuses import reason_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flext_oracle_wms.client import Client
     from flext_oracle_wms.documents import Prepared
     from flext_oracle_wms.interfaces import Interface
+    from flext_oracle_wms.stage_statuses import Policy
 
 logger = logging.getLogger("flext-oracle-wms")
 
@@ -35,28 +36,23 @@ MAX_POLL_SECONDS = 15.0
 UNMOVED_SECONDS = 5.0
 """So long a record must be out of the stage before a final row that did not move, but
 holds what was sent, counts: a staged row may show up late."""
-REASON_FIELDS = ("error_message", "error_str", "error_msg")
 
 Identity = tuple[str, str]
 Row = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Policy:
-    """How long to wait, and which statuses mean what."""
-
-    timeout_seconds: float = 1200.0
-    rejected: frozenset[int] = frozenset({99, 101})
-    processed: frozenset[int] = frozenset({90})
 
 
 @dataclasses.dataclass
 class Baseline:
     """What there was before a submit."""
 
-    stage_ids: set[int]
+    staged: list[Row]
+    """Rows that the stage lists of these keys."""
     final: dict[str, Row]
     """Final rows by business key, and by key with company."""
+
+    def __post_init__(self) -> None:
+        """Keeps the ids at hand."""
+        self.stage_ids = {row["id"] for row in self.staged}
 
 
 @dataclasses.dataclass
@@ -101,7 +97,9 @@ def rows_of(
             yield from page
 
 
-def settled(client: Client, interface: Interface, key: str) -> Interface:
+def settled(
+    client: Client, interface: Interface, key: str, every: Collection[str]
+) -> Interface:
     """An interface with the stage's names as this environment has them.
 
     Only stage_item, stage_store, stage_order_hdr and stage_ib_shipment are known from
@@ -111,6 +109,7 @@ def settled(client: Client, interface: Interface, key: str) -> Interface:
         client: The connection.
         interface: The entity.
         key: Any business key, to try the key column with.
+        every: Names of all entities.
     """
     names = (
         interface.stage_entity,
@@ -118,7 +117,6 @@ def settled(client: Client, interface: Interface, key: str) -> Interface:
         f"stage_{interface.entity}_hdr",
         f"stage_{interface.final_entity}",
     )
-    every = set(list_entities(client))
     stage = next((name for name in names if name in every), "")
     if not stage:
         logger.warning(
@@ -159,7 +157,7 @@ def baseline(
     """Looks before the submit, so that what is found afterwards can be told apart."""
     keys = {record.key for record in records}
     stage = rows_of(client, interface.stage_entity, interface.stage_key, keys)
-    return Baseline({row["id"] for row in stage}, final_rows(client, interface, keys))
+    return Baseline(list(stage), final_rows(client, interface, keys))
 
 
 def final_rows(
@@ -236,8 +234,8 @@ class Reconciler:
         self.client = client
         self.interface = interface
         self.policy = policy
-        self._sleep = sleep
-        self._clock = clock
+        self.sleep = sleep
+        self.clock = clock
 
     def follow(
         self, records: Iterable[Prepared], before: Baseline, give_up_after: float
@@ -251,18 +249,18 @@ class Reconciler:
         """
         waiting = {record.key: record for record in records}
         verdicts = Verdicts()
-        begin = self._clock()
+        begin = self.clock()
         end = begin + give_up_after
         pause = FIRST_POLL_SECONDS
         while True:
-            is_late = self._clock() - begin >= min(UNMOVED_SECONDS, give_up_after / 2)
+            is_late = self.clock() - begin >= min(UNMOVED_SECONDS, give_up_after / 2)
             self.look(waiting, before, verdicts, is_late=is_late)
             for key, _ in [*verdicts.accepted, *verdicts.rejected]:
                 waiting.pop(key, None)
-            if not waiting or self._clock() >= end:
+            if not waiting or self.clock() >= end:
                 return verdicts
             logger.info("%s: %d records staged", self.interface.entity, len(waiting))
-            self._sleep(pause)
+            self.sleep(pause)
             pause = min(pause * 1.6, MAX_POLL_SECONDS)
 
     def look(
@@ -304,14 +302,9 @@ class Reconciler:
 
     def judge(self, record: Prepared, row: Row, verdicts: Verdicts) -> None:
         """What a staged row says."""
-        status = row.get("status_id")
-        if isinstance(status, dict):
-            status = status.get("id")
+        status = status_of(row)
         if status in self.policy.rejected:
-            reason = next((str(row[f]) for f in REASON_FIELDS if row.get(f)), "")
-            verdicts.rejected[record.identity] = (
-                reason or f"rejected with status {status} and no reason"
-            )
+            verdicts.rejected[record.identity] = reason_of(row)
         elif status in self.policy.processed:
             verdicts.accepted.add(record.identity)
 

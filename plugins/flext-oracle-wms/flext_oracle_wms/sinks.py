@@ -11,13 +11,14 @@ from flext_oracle_wms.documents import Header, Prepared, prepare, split
 from flext_oracle_wms.errors import RecordError, RequestRefusedError, WmsError
 from flext_oracle_wms.interfaces import Interface, interface_of
 from flext_oracle_wms.operations import Columns, Operation
-from flext_oracle_wms.reconciling import Baseline, Policy
+from flext_oracle_wms.reconciling import Baseline
 from flext_oracle_wms.rest_writes import (
     ADDITIVE,
     METHOD_NOT_ALLOWED,
     RestWriter,
     body_of,
 )
+from flext_oracle_wms.stage_statuses import Policy
 from flext_oracle_wms.staging import Options, Stager
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class WmsSink(FlextSink):
             str(config.get("facility_code") or ""),
         )
         self.keys = [own.get(key, key) or key for key in self.key_properties]
+        self._stager: Stager | None = None
         self._refusals: list[tuple[str, str, bytes | Mapping[str, Any] | None]] = []
         if self.entity in ADDITIVE and not self.keys:
             raise WmsError(
@@ -130,10 +132,14 @@ class WmsSink(FlextSink):
     # -- interfaces ------------------------------------------------------------------
     def load_interface(self, interface: Interface, records: RawRecords) -> None:
         """Stages the records and reconciles them."""
-        stager = Stager(
-            self.wms.client, interface, self.wms.stage_options, self.wms.stage_policy
-        )
-        stager.write(self.prepared(interface, records), self.refuse_prepared)
+        if self._stager is None:
+            self._stager = Stager(
+                self.wms.client,
+                interface,
+                self.wms.stage_options,
+                self.wms.stage_policy,
+            )
+        self._stager.write(self.prepared(interface, records), self.refuse_prepared)
 
     def refuse_prepared(self, record: Prepared, reason: str) -> None:
         """Notes a staged record that was not accepted."""
@@ -201,7 +207,7 @@ class WmsSink(FlextSink):
         if self.interface is not None:
             options = self.wms.stage_options
             stager = Stager(client, self.interface, options, Policy())
-            nothing = Baseline(set(), {})
+            nothing = Baseline([], {})
             prepared = [
                 stager.decided(record, nothing)
                 for record in self.prepared(self.interface, records)

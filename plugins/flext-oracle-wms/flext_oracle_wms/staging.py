@@ -21,21 +21,18 @@ from flext_oracle_wms.documents import (
     read_answer,
     split,
 )
+from flext_oracle_wms.earlier_runs import wait_for_earlier
+from flext_oracle_wms.entities import list_entities
 from flext_oracle_wms.errors import TransientError, WmsError
-from flext_oracle_wms.reconciling import (
-    Baseline,
-    Policy,
-    Reconciler,
-    baseline,
-    find,
-    settled,
-)
+from flext_oracle_wms.reconciling import Baseline, Reconciler, find, settled
+from flext_oracle_wms.stage_statuses import as_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from flext_oracle_wms.client import Client
     from flext_oracle_wms.interfaces import Interface
+    from flext_oracle_wms.stage_statuses import Policy
 
 logger = logging.getLogger("flext-oracle-wms")
 
@@ -148,7 +145,10 @@ class Stager:
         """
         groups = waves(records)
         if groups and not self._is_settled:
-            self.interface = settled(self.client, self.interface, groups[0][0].key)
+            every = set(list_entities(self.client))
+            self.policy = as_named(self.client, every, self.policy)
+            key = groups[0][0].key
+            self.interface = settled(self.client, self.interface, key, every)
             self.reconciler = Reconciler(self.client, self.interface, self.policy)
             self._is_settled = True
         return sum(self.write_wave(wave, reject) for wave in groups)
@@ -159,9 +159,13 @@ class Stager:
         reject: Callable[[Prepared, str], None],
     ) -> int:
         """Writes records of different keys; gives how many were accepted."""
-        before = baseline(self.client, self.interface, records)
-        left = [self.decided(record, before) for record in records]
+        before, held = wait_for_earlier(self.reconciler, records)
+        for record in (record for record in records if record.key in held):
+            reject(record, held[record.key])
+        left = [self.decided(r, before) for r in records if r.key not in held]
         accepted = 0
+        if not left:
+            return accepted
         for sending in range(1, SENDINGS + 1):
             sent = self.submit(left)
             for record, reason in sent.refused:

@@ -19,7 +19,7 @@ from flext_oracle_wms.sinks import WmsSink, options_of, policy_of
 from flext_oracle_wms.staging import MAX_PARALLEL_SUBMITS, Options
 
 if TYPE_CHECKING:
-    from flext_oracle_wms.reconciling import Policy
+    from flext_oracle_wms.stage_statuses import Policy
 
 TARGET_ALIASES = {
     **ALIASES,

@@ -48,6 +48,19 @@ AUDIT = {
 }
 
 
+DEFAULT_STATUSES = {10: "Created", 20: "In progress", 30: "Done"}
+STATUSES = {
+    "stage_status": {
+        10: "Ready",
+        20: "In progress",
+        90: "Processed",
+        99: "Failed",
+        101: "Cancelled",
+        120: "Rejected by validation",
+    }
+}
+
+
 def reference(name: str) -> Entity:
     """A reference table: id and description, no mod_ts."""
     return Entity(name, {"id": "integer", "url": "string", "description": "string"})
@@ -550,8 +563,8 @@ class Rows:
         )
         for name in self.entities:
             if set(self.entities[name].fields) == {"id", "url", "description"}:
-                for number, text in enumerate(("Created", "In progress", "Done"), 1):
-                    self.insert(name, {"id": number * 10, "description": text})
+                for number, text in STATUSES.get(name, DEFAULT_STATUSES).items():
+                    self.insert(name, {"id": number, "description": text})
         items = [
             self.insert(
                 "item",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -156,6 +157,49 @@ def test_killed_around_a_submit_nothing_is_lost(server, kind, fresh, tmp_path):
     done = run("flext-target-oracle-wms", config, tmp_path, data=data)
     assert done.returncode == 0, done.stderr
     assert sorted(committed(config, "things")) == list(range(1, 41))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_while_rows_are_staged_a_rerun_completes_it(
+    server, fresh, tmp_path, seed
+):
+    """Rows of the dead run are still on their way when the next one begins."""
+    config = fresh(tmp_path) | {"batch_size": 5}
+    data = feed("things", [{"id": n} for n in range(1, 41)], ["id"]).encode()
+    switches = server.service.switches
+    kept = switches.stage_delay_seconds, switches.stage_create_existing
+    switches.stage_delay_seconds, switches.stage_create_existing = 1.0, "reject"
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    try:
+        for _ in range(2):
+            path = tmp_path / "config.json"
+            path.write_text(json.dumps(config))
+            process = subprocess.Popen(
+                [str(BIN / "flext-target-oracle-wms"), "--config", str(path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            before = server.service.staging.submits
+            process.stdin.write(data)
+            process.stdin.close()
+            some = before + chance.randint(1, 8)
+            wait_for(lambda some=some: server.service.staging.submits >= some)
+            process.kill()
+            process.wait(10)
+            assert process.stdout.read() == b""
+            process.stdout.close()
+        done = run("flext-target-oracle-wms", config, tmp_path, data=data)
+        assert done.returncode == 0, done.stderr
+    finally:
+        switches.stage_delay_seconds, switches.stage_create_existing = kept
+    assert sorted(committed(config, "things")) == list(range(1, 41))
+    assert not [
+        entry["error"]
+        for entry in server.service.staging.processed
+        if entry["record"].get("company_code") == config["company_code"]
+        and entry["error"]
+    ]
 
 
 def wait_for(condition):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import xml.etree.ElementTree as ET
 from urllib.parse import parse_qs
@@ -175,6 +176,55 @@ def test_rows_that_failed_in_earlier_runs_do_not_count(start):
     with pytest.raises(TooManyErrorsError):
         write(stand, "item", [item("A", company_code="C9")], KEY)
     assert stand.rows.find("stage_item", item_alternate_code="A")
+    write(stand, "item", [item("A")], KEY)
+    assert "A" in by_code(stand)
+
+
+def test_statuses_are_those_that_stage_status_names(start):
+    """120 is in no setting; the environment calls it rejected."""
+    stand = start(rows=1, stage_rejected_status=120)
+    with pytest.raises(TooManyErrorsError, match="Invalid company_code"):
+        write(stand, "item", [item("A", company_code="C9")], KEY)
+    assert len(stand.requests("/entity/stage_status")) == 1
+
+
+def test_what_a_dead_run_staged_is_waited_for_and_not_sent_beside(start, caplog):
+    """Sent at once, NEW's CREATE would meet what the earlier CREATE makes."""
+    stand = start(rows=1, stage_delay_seconds=1.5, stage_create_existing="reject")
+    rows = [item("NEW"), item("BAD", unit_cost="no number")]
+    with pytest.raises(TooManyErrorsError, match="neither processed nor rejected"):
+        write(stand, "item", rows, KEY, stage_timeout_seconds=0.3)
+    assert not stand.sim.staging.processed
+
+    mended = [item("NEW", description="newer"), item("BAD")]
+    assert write(stand, "item", mended, KEY) == [{"done": "item"}]
+    assert "BAD of an earlier run was rejected: Invalid value" in caplog.text
+    assert [e["error"][:7] for e in stand.sim.staging.processed] == [
+        "",
+        "Invalid",
+        "",
+        "",
+    ]
+    assert by_code(stand)["NEW"]["description"] == "newer"
+    assert actions(stand) == ["CREATE", "CREATE", "UPDATE", "CREATE"]
+
+
+def test_a_row_that_stays_on_its_way_holds_its_key_alone(start):
+    stand = start(rows=1)
+    stuck = {"item_alternate_code": "A", "status_id": 10, "error_message": ""}
+    row = stand.rows.insert("stage_item", stuck)
+    reason = rf"row {row['id']} of stage_item, status 10"
+    with pytest.raises(TooManyErrorsError, match=reason):
+        write(stand, "item", [item("A"), item("B")], KEY, stage_timeout_seconds=1)
+    assert "A" not in by_code(stand)
+    assert "B" in by_code(stand)
+
+
+def test_a_row_that_nobody_has_processed_for_a_day_holds_nothing(start):
+    stand = start(rows=1)
+    long_ago = stand.rows.clock.now() - dt.timedelta(days=2)
+    stuck = {"item_alternate_code": "A", "status_id": 10, "error_message": ""}
+    stand.rows.insert("stage_item", stuck, long_ago)
     write(stand, "item", [item("A")], KEY)
     assert "A" in by_code(stand)
 
