@@ -16,6 +16,7 @@ from flexcore_gen.events.run_event import utc_now
 from flexcore_gen.events.running import RunningRun, RunRefusedError, RunRegistry
 from flexcore_gen.events.sensitive_settings import environment_secrets
 from flexcore_gen.events.steps import plan_steps
+from flexcore_gen.events.store import Holder, StoreError
 from flexcore_gen.events.trace import begin_trace
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def begin(
         directory,
         warn,
     )
+    has_store_lock = _hold(journal, registry, run, project)
     settle(dead, registry, journal, project.sys_dir_root, warn)
     trace.export(run.run_id)
     recorder = Recorder(
@@ -75,7 +77,10 @@ def begin(
         registry=registry,
         secrets=environment_secrets(project),
     )
-    recorder.start(_details(run, options, trace, blocks))
+    details = _details(run, options, trace, blocks)
+    if has_store_lock:
+        details["store_lock"] = _store_key(project, run)
+    recorder.start(details)
     return recorder
 
 
@@ -130,17 +135,57 @@ def _enter(registry: RunRegistry, run: RunningRun) -> list[RunningRun]:
         return registry.enter(run)
     except RunRefusedError as refusal:
         holder = refusal.holder
-        warn(
-            f'error: pipeline "{run.pipeline}" is running already'
-            f"{f' in {run.environment}' if run.environment else ''}\n"
-            f"  where: run {holder.run_id}, pid {holder.pid} on {holder.host}, "
-            f"since {holder.since}\n"
-            f"  fix:   wait for it to end, or stop it with `kill {holder.pid}`"
-        )
+        _say_who(run, Holder(holder.run_id, holder.host, holder.pid, holder.since))
         raise _refusal() from None
     except OSError as error:
         warn(f"this run holds no lock: {error}")
         return []
+
+
+def _hold(
+    journal: Journal,
+    registry: RunRegistry,
+    run: RunningRun,
+    project: Any,  # noqa: ANN401 - meltano.core.project.Project
+) -> bool:
+    """Hold the pipeline's lock in a store that hosts share; return whether it does."""
+    store = journal.store
+    if store is None or not store.has_locks:
+        return False
+    try:
+        other = store.hold(_store_key(project, run), run.run_id)
+    except StoreError as error:
+        journal.give_up(error)
+        return False
+    if other is None:
+        return True
+    registry.leave()
+    journal.close()
+    _say_who(run, other)
+    raise _refusal()
+
+
+def _store_key(project: Any, run: RunningRun) -> str:  # noqa: ANN401 - meltano.core.project.Project
+    # The project's id, not its folder: hosts keep it in different places.
+    return f"{project.settings.get('project_id') or ''}\n{run.lock_key}"
+
+
+def _say_who(run: RunningRun, holder: Holder) -> None:
+    where = [
+        f"run {holder.run_id}" if holder.run_id else "a run of another login",
+        f"pid {holder.pid} on {holder.host}" if holder.pid else "about to start",
+    ]
+    if holder.since:
+        where.append(f"since {holder.since}")
+    stop = f", or stop it with `kill {holder.pid}`" if holder.pid else ""
+    if stop and holder.host != run.host:
+        stop += f" on {holder.host}"
+    warn(
+        f'error: pipeline "{run.pipeline}" is running already'
+        f"{f' in {run.environment}' if run.environment else ''}\n"
+        f"  where: {', '.join(where)}\n"
+        f"  fix:   wait for it to end{stop}"
+    )
 
 
 def _refusal() -> Exception:

@@ -13,10 +13,12 @@ import click
 from flexcore_gen.events import locations
 from flexcore_gen.events.run_state import STATUSES, RunState, fold
 from flexcore_gen.events.store import (
+    POSTGRES_SCHEMES,
     EmptyStoreError,
     EventStore,
     StoreError,
     open_store,
+    without_password,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class _Place:
         """Return the error for a store that cannot be read."""
         return _CommandError(
             f"the event store cannot be read: {error}",
-            self.address,
+            without_password(self.address),
             "check its permissions and free disk space, or give another --store",
         )
 
@@ -150,7 +152,7 @@ def runs(
     if run_id is not None and not found:
         raise _CommandError(
             f'no run "{run_id}"',
-            place.address,
+            without_password(place.address),
             "`flexcore-gen runs` lists the runs there are",
         )
     if as_json:
@@ -280,7 +282,7 @@ def verify(parent: str | None, expect_head: str | None, address: str | None) -> 
         problem = f"no event has the hash {expect_head}: the chain was cut"
     if problem is not None:
         click.echo(f"flexcore-gen: error: {problem}", err=True)
-        click.echo(f"  where: {place.address}", err=True)
+        click.echo(f"  where: {without_password(place.address)}", err=True)
         click.echo("  fix:   restore the store from a backup", err=True)
         sys.exit(EXIT_FINDINGS)
     click.echo(f"{report.events} events, unbroken; head {report.head}")
@@ -318,3 +320,39 @@ def reconcile(parent: str | None, run_id: str | None, address: str | None) -> No
     click.echo(f"{replayed} spooled run(s) added, {len(closed)} lost run(s) closed")
     for each in closed:
         click.echo(f"lost  {each}")
+
+
+@events.command()
+@click.option("--apply", is_flag=True, help="Run it, as the login of the address.")
+@_store_option
+@click.pass_obj
+def init(parent: str | None, apply: bool, address: str | None) -> None:
+    """Print the SQL that makes an event store in Postgres, for its administrator.
+
+    It may be run again. A store in SQLite makes itself.
+    """
+    from flexcore_gen.events import postgres_schema  # noqa: PLC0415 - click's start
+
+    if not apply:
+        click.echo(postgres_schema.SQL, nl=False)
+        return
+    place = _Place(address or parent)
+    shown = without_password(place.address)
+    if not place.address.startswith(POSTGRES_SCHEMES):
+        raise _CommandError(
+            "only an event store in Postgres needs this",
+            shown,
+            "give --store postgresql://ADMINISTRATOR@HOST/DATABASE",
+        )
+    try:
+        from flexcore_gen.events.postgres_store import set_up  # noqa: PLC0415 - slow
+
+        set_up(place.address)
+    except StoreError as error:
+        raise _CommandError(
+            f"the event store was not made: {error}",
+            shown,
+            "hand the SQL (without --apply) to the server's administrator",
+        ) from error
+    click.echo(f"made the event store in {shown}")
+    click.echo("now, for each login that runs pipelines: GRANT flexcore_writer TO ...")

@@ -49,7 +49,7 @@ class Journal:
             for _ in replay(self._spool_directory, self.store):
                 pass
         except StoreError as error:
-            self._give_up(error)
+            self.give_up(error)
 
     def write(self, event: RunEvent) -> None:
         """Keep an event, in the store or in the spool.
@@ -64,7 +64,7 @@ class Journal:
                 self._warn(f"event {event.name} is lost: {error}")
                 return
             except StoreError as error:
-                self._give_up(error)
+                self.give_up(error)
             else:
                 return
         self._write_spool(event)
@@ -76,7 +76,8 @@ class Journal:
         if self._spool is not None:
             os.close(self._spool)
 
-    def _give_up(self, error: StoreError) -> None:
+    def give_up(self, error: StoreError) -> None:
+        """Do without the store from now on."""
         if self.store is not None:
             self.store.close()
             self.store = None

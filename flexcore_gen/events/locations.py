@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ def store_address(
         The first of: the setting (or its variable `MELTANO_FLEXCORE_EVENTS_STORE`),
         `annotations: {flexcore: {events_store: ...}}` of the environment, then of
         the project, in meltano.yml, the default. `${NAME}` is replaced from the
-        process environment.
+        process environment, percent-encoded where it is a user or a password.
     """
     address = setting or os.environ.get(STORE_VARIABLE) or _annotated(root, environment)
     if not address:
@@ -63,7 +64,18 @@ def store_address(
         if directory == root / ".flexcore":
             return DEFAULT_STORE
         return f"sqlite:///{directory / 'events.db'}"
-    return _REFERENCE.sub(lambda found: os.environ.get(found[1], ""), address)
+    # In `user:password@`, a value is one word whatever characters it holds.
+    *login, rest = address.rsplit("@", 1)
+    parts = [_filled(part, is_word=True) for part in login]
+    return "@".join([*parts, _filled(rest, is_word=False)])
+
+
+def _filled(text: str, *, is_word: bool) -> str:
+    def value(found: re.Match[str]) -> str:
+        given = os.environ.get(found[1], "")
+        return quote(given, safe="") if is_word else given
+
+    return _REFERENCE.sub(value, text)
 
 
 def _annotated(root: Path, environment: str | None) -> str | None:

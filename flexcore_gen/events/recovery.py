@@ -123,7 +123,8 @@ def close_lost_runs(
     for run_id in open_runs:
         events = list(store.events(run_id))
         data = events[0].event.data
-        if run_id in living or not (run_id in known_dead or _is_gone(data)):
+        is_dead = run_id in known_dead or _is_gone(run_id, data, store)
+        if run_id in living or not is_dead:
             continue
         event = _lost(
             run_id,
@@ -142,8 +143,15 @@ def close_lost_runs(
     return closed
 
 
-def _is_gone(started: dict[str, Any]) -> bool:
-    """Whether the process of a run is provably not there: same host, other life."""
+def _is_gone(run_id: str, started: dict[str, Any], store: EventStore) -> bool:
+    """Whether the process of a run is provably not there.
+
+    A run of any host that held the store's lock lives as long as it holds it; else
+    it must be of this host, and of another life.
+    """
+    if store.has_locks and (key := started.get("store_lock")):
+        holder = store.holder(key)
+        return holder is None or holder.run_id not in {run_id, None}
     if started.get("host") != processes.host_name():
         return False
     same_boot = started.get("boot_id") == processes.boot_id()

@@ -10,16 +10,22 @@ carries the hash of the row before it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
 
-from flexcore_gen.events.run_event import TERMINAL, RunEvent, StoredEvent, dump_json
+from flexcore_gen.events.chain import (
+    FIELDS,
+    GENESIS,
+    TERMINAL_SQL,
+    digest,
+    field_values,
+    stored_event,
+)
+from flexcore_gen.events.event_queries import EventQueries
+from flexcore_gen.events.run_event import RunEvent, StoredEvent
 from flexcore_gen.events.store import (
-    ChainReport,
     EmptyStoreError,
     EventRefusedError,
     RunClosedError,
@@ -30,18 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-GENESIS = "0" * 64
-"""The hash before the first event."""
+    from flexcore_gen.events.store import Holder
 
 BUSY_SECONDS = 2.0
 """How long a writer waits for another; past it the run's events are spooled."""
 
 _SCHEMA_VERSION = 1
-_TERMINAL_SQL = ", ".join(f"'{name}'" for name in TERMINAL)
-_FIELDS = (
-    "id, source, type, subject, time, name, aggregate_id, version, "
-    "correlation_id, causation_id, data"
-)
 
 # The insert trigger stops `INSERT OR REPLACE`, which deletes rows without
 # firing delete triggers.
@@ -64,7 +64,7 @@ CREATE TABLE events (
   UNIQUE (aggregate_id, version)
 );
 CREATE UNIQUE INDEX events_one_terminal ON events (aggregate_id)
-  WHERE name IN ({_TERMINAL_SQL});
+  WHERE name IN ({TERMINAL_SQL});
 CREATE INDEX events_started ON events (sequence)
   WHERE name = 'PipelineStarted';
 CREATE INDEX events_correlation ON events (correlation_id);
@@ -76,7 +76,7 @@ CREATE TRIGGER events_no_replace BEFORE INSERT ON events
   WHEN EXISTS (SELECT 1 FROM events WHERE sequence = NEW.sequence OR id = NEW.id
                OR hash = NEW.hash)
     OR EXISTS (SELECT 1 FROM events WHERE aggregate_id = NEW.aggregate_id
-               AND name IN ({_TERMINAL_SQL}))
+               AND name IN ({TERMINAL_SQL}))
     OR NEW.version <> (SELECT coalesce(max(version), 0) + 1 FROM events
                        WHERE aggregate_id = NEW.aggregate_id)
   BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
@@ -94,14 +94,16 @@ SELECT s.aggregate_id AS run_id, s.correlation_id, s.subject AS pipeline,
                 0) AS rows,
        json_extract(e.data, '$.error') AS error
 FROM events s
-LEFT JOIN events e ON e.aggregate_id = s.aggregate_id AND e.name IN ({_TERMINAL_SQL})
+LEFT JOIN events e ON e.aggregate_id = s.aggregate_id AND e.name IN ({TERMINAL_SQL})
 WHERE s.name = 'PipelineStarted';
 PRAGMA user_version = {_SCHEMA_VERSION};
 """
 
 
-class SqliteStore:
+class SqliteStore(EventQueries):
     """An `EventStore` in a file, readable and writable by its owner only."""
+
+    has_locks = False
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
         """Open the file.
@@ -191,14 +193,14 @@ class SqliteStore:
 
     def _append(self, event: RunEvent) -> StoredEvent:
         known = self._connection.execute(
-            f"SELECT sequence, {_FIELDS}, previous_hash, hash FROM events WHERE id = ?",
+            f"SELECT sequence, {FIELDS}, previous_hash, hash FROM events WHERE id = ?",
             (event.id,),
         ).fetchone()
         if known is not None:
-            return _stored(known)
+            return stored_event(known)
         closed = self._connection.execute(
             f"SELECT name FROM events WHERE aggregate_id = ? "
-            f"AND name IN ({_TERMINAL_SQL})",
+            f"AND name IN ({TERMINAL_SQL})",
             (event.aggregate_id,),
         ).fetchone()
         if closed is not None:
@@ -211,100 +213,30 @@ class SqliteStore:
             "SELECT hash FROM events ORDER BY sequence DESC LIMIT 1"
         ).fetchone()
         previous = last[0] if last else GENESIS
-        fields = _field_values(event, version)
-        digest = _digest(previous, fields)
+        fields = field_values(event, version)
+        own = digest(previous, fields)
         cursor = self._connection.execute(
-            f"INSERT INTO events ({_FIELDS}, previous_hash, hash) "
+            f"INSERT INTO events ({FIELDS}, previous_hash, hash) "
             f"VALUES ({', '.join('?' * (len(fields) + 2))})",
-            (*fields, previous, digest),
+            (*fields, previous, own),
         )
-        return StoredEvent(event, version, int(cursor.lastrowid or 0), previous, digest)
+        return StoredEvent(event, version, int(cursor.lastrowid or 0), previous, own)
 
-    def events(self, run_id: str | None = None) -> Iterator[StoredEvent]:
-        """Yield events in the order they were added, of one run or of all."""
-        where = "" if run_id is None else "WHERE aggregate_id = ?"
-        values = () if run_id is None else (run_id,)
+    def hold(self, key: str, run_id: str) -> Holder | None:
+        """Hold nothing: one machine's runs exclude each other by their own files."""
+        del key, run_id
+        return None
+
+    def holder(self, key: str) -> Holder | None:
+        """Return None: see `hold`."""
+        del key
+        return None
+
+    def _rows(self, query: str, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         try:
-            rows = self._connection.execute(
-                f"SELECT sequence, {_FIELDS}, previous_hash, hash FROM events "
-                f"{where} ORDER BY sequence",
-                values,
-            )
-            for row in rows:
-                yield _stored(row)
+            yield from self._connection.execute(query, values)
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
-
-    def run_ids(
-        self,
-        *,
-        pipeline: str | None = None,
-        open_only: bool = False,
-        latest: int | None = None,
-    ) -> list[str]:
-        """Return the ids of runs, newest first; see `EventStore.run_ids`."""
-        query = f"""
-            SELECT s.aggregate_id FROM (
-              SELECT aggregate_id, subject, sequence FROM events
-              WHERE name = 'PipelineStarted' ORDER BY sequence DESC LIMIT :latest
-            ) s
-            WHERE (:pipeline IS NULL OR s.subject = :pipeline)
-              AND (NOT :open_only OR NOT EXISTS (
-                SELECT 1 FROM events e WHERE e.aggregate_id = s.aggregate_id
-                AND e.name IN ({_TERMINAL_SQL})))
-            ORDER BY s.sequence DESC"""
-        values = {
-            "latest": -1 if latest is None else latest,
-            "pipeline": pipeline,
-            "open_only": open_only,
-        }
-        try:
-            rows = self._connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
-        return [row[0] for row in rows]
-
-    def find_runs(self, identity: str) -> list[str]:
-        """Return the runs with this run id, or this correlation id, newest first."""
-        try:
-            rows = self._connection.execute(
-                "SELECT aggregate_id FROM events WHERE name = 'PipelineStarted'"
-                " AND (aggregate_id = ? OR correlation_id = ?)"
-                " ORDER BY sequence DESC",
-                (identity, identity),
-            ).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
-        return [row[0] for row in rows]
-
-    def verify(self) -> ChainReport:
-        """Recompute the hash chain; name the first event that does not fit."""
-        previous, count = GENESIS, 0
-        try:
-            rows = self._connection.execute(
-                f"SELECT sequence, {_FIELDS}, previous_hash, hash FROM events "
-                "ORDER BY sequence"
-            )
-            for row in rows:
-                sequence, *fields, stored_previous, digest = row
-                count += 1
-                if sequence != count:
-                    return ChainReport(count, previous, f"event {count} is missing")
-                if stored_previous != previous or digest != _digest(previous, fields):
-                    return ChainReport(
-                        count, previous, f"event {sequence} was changed after writing"
-                    )
-                previous = digest
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
-        return ChainReport(count, previous)
-
-    def has_hash(self, digest: str) -> bool:
-        """Return whether an event with this hash is in the chain."""
-        found = self._connection.execute(
-            "SELECT 1 FROM events WHERE hash = ?", (digest,)
-        ).fetchone()
-        return found is not None
 
     def close(self) -> None:
         """Release the connection."""
@@ -319,41 +251,3 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(pending):
             yield pending
             pending = ""
-
-
-def _field_values(event: RunEvent, version: int) -> list[Any]:
-    return [
-        event.id,
-        event.source,
-        event.type,
-        event.subject,
-        event.time,
-        event.name,
-        event.aggregate_id,
-        version,
-        event.correlation_id,
-        event.causation_id,
-        dump_json(event.data),
-    ]
-
-
-def _digest(previous: str, fields: list[Any]) -> str:
-    return hashlib.sha256(f"{previous}\n{dump_json(fields)}".encode()).hexdigest()
-
-
-def _stored(row: tuple[Any, ...]) -> StoredEvent:
-    sequence, *fields, previous, digest = row
-    identity, source, _type, subject, time_, name, aggregate = fields[:7]
-    version, correlation, causation, data = fields[7:]
-    event = RunEvent(
-        name=name,
-        source=source,
-        subject=subject,
-        aggregate_id=aggregate,
-        correlation_id=correlation,
-        causation_id=causation,
-        data=json.loads(data),
-        id=identity,
-        time=time_,
-    )
-    return StoredEvent(event, version, sequence, previous, digest)

@@ -6,15 +6,21 @@ A second kind of store is a class with these methods and one more line in
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flexcore_gen.events.chain import ChainReport
+    from flexcore_gen.events.event_queries import Filter, Page
     from flexcore_gen.events.run_event import RunEvent, StoredEvent
 
 SQLITE_SCHEME = "sqlite:///"
+POSTGRES_SCHEMES = ("postgresql://", "postgres://")
+_PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*@|(?<=[?&]password=)[^&]*")
 
 
 class StoreError(Exception):
@@ -33,8 +39,21 @@ class RunClosedError(Exception):
     """The run already has its terminal event; nothing may follow it."""
 
 
+@dataclass(frozen=True)
+class Holder:
+    """Who holds the lock of a pipeline in an environment, as far as is known."""
+
+    run_id: str | None
+    host: str | None = None
+    pid: int | None = None
+    since: str | None = None
+
+
 class EventStore(Protocol):
     """An append-only, hash-chained list of events."""
+
+    has_locks: bool
+    """Whether `hold` excludes others: runs of all hosts that use this store."""
 
     def append(self, event: RunEvent) -> StoredEvent:
         """Add one event durably.
@@ -48,8 +67,34 @@ class EventStore(Protocol):
         """
         ...
 
-    def events(self, run_id: str | None = None) -> Iterator[StoredEvent]:
-        """Yield events in the order they were added, of one run or of all."""
+    def hold(self, key: str, run_id: str) -> Holder | None:
+        """Hold a lock until this process ends or `close`.
+
+        Returns:
+            None once it is held, else who holds it.
+
+        Raises:
+            StoreError: The store is away.
+        """
+        ...
+
+    def holder(self, key: str) -> Holder | None:
+        """Return who holds a lock; None when nobody does."""
+        ...
+
+    def events(
+        self, run_id: str | None = None, *, after: int = 0
+    ) -> Iterator[StoredEvent]:
+        """Yield events in the order they were added, of one run or of all.
+
+        Args:
+            run_id: Only of this run.
+            after: Only those past this `sequence`: where a reader left off.
+        """
+        ...
+
+    def page(self, wanted: Filter, *, limit: int, after: int = 0) -> Page:
+        """Return the first events past a position that a filter lets through."""
         ...
 
     def run_ids(
@@ -85,31 +130,42 @@ class EventStore(Protocol):
         ...
 
 
-class ChainReport:
-    """What `EventStore.verify` found."""
+def without_password(address: str) -> str:
+    """Return a store's address for people."""
 
-    def __init__(self, events: int, head: str, problem: str | None = None) -> None:
-        self.events = events
-        self.head = head
-        self.problem = problem
+    def masked(found: re.Match[str]) -> str:
+        return f"{found[1]}:***@" if found[0].endswith("@") else "***"
+
+    return _PASSWORD.sub(masked, address)
 
 
 def open_store(address: str, root: Path, *, create: bool = True) -> EventStore:
     """Open the store at an address.
 
     Args:
-        address: `sqlite:///relative/path` (to the project) or `sqlite:////absolute`.
+        address: `sqlite:///relative/path` (to the project), `sqlite:////absolute` or
+            `postgresql://user:password@host:port/database`.
         root: The project's folder.
-        create: Make the store when it is not there yet.
+        create: Make a file when it is not there yet; tables in Postgres are made by
+            `flexcore-gen events init`.
 
     Raises:
         StoreError: Unknown kind of address, or the store cannot be opened.
     """
+    if address.startswith(POSTGRES_SCHEMES):
+        from flexcore_gen.events.postgres_store import (  # noqa: PLC0415 - its driver takes 0.1 s
+            PostgresStore,
+        )
+
+        return PostgresStore(address)
     if not address.startswith(SQLITE_SCHEME):
         scheme = address.split(":", 1)[0]
         raise StoreError(
-            f'unknown kind of event store "{scheme}:"; use sqlite:///path/to/events.db'
+            f'unknown kind of event store "{scheme}:"; use sqlite:///path/to/events.db '
+            "or postgresql://user@host/database"
         )
-    from flexcore_gen.events.sqlite_store import SqliteStore  # noqa: PLC0415 - one kind
+    from flexcore_gen.events.sqlite_store import (  # noqa: PLC0415 - or the other kind
+        SqliteStore,
+    )
 
     return SqliteStore(root / Path(address.removeprefix(SQLITE_SCHEME)), create=create)

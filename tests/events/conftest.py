@@ -1,6 +1,7 @@
 """A small Meltano project with fast stand-ins for taps, targets and dbt."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -12,11 +13,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
+from servers import postgres as postgres_server
 
 from flexcore_gen.events.commands import events as events_command
 from flexcore_gen.events.commands import runs as runs_command
+from flexcore_gen.events.postgres_store import PostgresStore, set_up
 from flexcore_gen.events.run_event import TERMINAL
 from flexcore_gen.events.run_state import fold
 from flexcore_gen.events.sqlite_store import SqliteStore
@@ -55,9 +59,9 @@ class Project:
     def store_path(self):
         return self.root / ".flexcore" / "events.db"
 
-    def start(self, *command, cwd=None, **env):
+    def start(self, *command, cwd=None, prefix=(), **env):
         process = subprocess.Popen(
-            ["meltano", *command],
+            [*prefix, "meltano", *command],
             cwd=cwd or self.root,
             env={**self.env, **{k: str(v) for k, v in env.items()}},
             stdout=subprocess.PIPE,
@@ -68,8 +72,8 @@ class Project:
         self.started.append(process)
         return process
 
-    def run(self, *command, cwd=None, **env):
-        process = self.start(*command, cwd=cwd, **env)
+    def run(self, *command, **options):
+        process = self.start(*command, **options)
         return self.finish(process)
 
     def finish(self, process):
@@ -184,3 +188,89 @@ def project(prepared_project, tmp_path):
     yield made
     made.stop()
     made.check()
+
+
+@pytest.fixture
+def other_project(prepared_project, tmp_path):
+    """The same project in another folder, as on another host."""
+    root = tmp_path / "far" / "elsewhere"
+    shutil.copytree(prepared_project, root, symlinks=True)
+    made = Project(root, environment(root))
+    yield made
+    made.stop()
+
+
+class SqlitePlace:
+    """A store for one test, and the hand of someone who owns its file."""
+
+    def __init__(self, path):
+        self.path = path
+        self.address = f"sqlite:///{path}"
+        self.table = "events"
+
+    def open(self):
+        return SqliteStore(self.path)
+
+    def rows(self, query):
+        with contextlib.closing(sqlite3.connect(self.path)) as other:
+            found = other.execute(query).fetchall()
+            other.commit()
+            return found
+
+    def drop_triggers(self):
+        for trigger in ("events_no_update", "events_no_delete"):
+            self.rows(f"DROP TRIGGER {trigger}")
+
+
+class PostgresPlace:
+    """The same in Postgres: a login that may write, and the superuser's hand."""
+
+    def __init__(self, server, name):
+        self.admin = server.create_database(name)
+        set_up(self.admin)
+        login = f"runner_{name}"
+        with psycopg.connect(self.admin, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {login} LOGIN PASSWORD '{CANARY}'")
+            connection.execute(f"GRANT flexcore_writer TO {login}")
+        quoted = CANARY.replace("@", "%40").replace("/", "%2F")
+        self.address = f"postgresql://{login}:{quoted}@127.0.0.1:{server.port}/{name}"
+        self.table = "flexcore.events"
+
+    def open(self):
+        return PostgresStore(self.address)
+
+    def rows(self, query, address=None):
+        with psycopg.connect(
+            address or self.admin, autocommit=True, options="-c search_path=flexcore"
+        ) as other:
+            cursor = other.execute(query)
+            return cursor.fetchall() if cursor.description else []
+
+    def drop_triggers(self):
+        self.rows("DROP TRIGGER events_no_change ON events")
+
+
+CANARY = "canary@4711/x"
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    if postgres_server.find_programs() is None:
+        pytest.skip(postgres_server.MISSING)
+    with postgres_server.Postgres() as server:
+        yield server
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def postgres_place(postgres):
+    return PostgresPlace(postgres, f"events_{next(_numbers)}")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
+def place(request, tmp_path):
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres_place")
+    return SqlitePlace(tmp_path / "store" / "events.db")

@@ -8,9 +8,12 @@ import os
 import sqlite3
 import stat
 import time
+from pathlib import Path
 
+import psycopg
 import pytest
 
+from flexcore_gen.events.event_queries import Filter
 from flexcore_gen.events.journal import Journal, replay
 from flexcore_gen.events.run_event import RunEvent
 from flexcore_gen.events.sqlite_store import SqliteStore
@@ -30,13 +33,8 @@ def event(name="DataExtracted", run="r1", **data):
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store" / "events.db"
-
-
-@pytest.fixture
-def store(path):
-    made = SqliteStore(path)
+def store(place):
+    made = place.open()
     yield made
     made.close()
 
@@ -58,7 +56,7 @@ def test_events_come_back_as_they_went_in_numbered_per_run(store):
     assert store.run_ids(open_only=True) == ["r2"]
 
 
-def test_the_chain_can_be_recomputed_by_anyone_with_sqlite_and_sha256(store, path):
+def test_the_chain_can_be_recomputed_by_anyone_with_sql_and_sha256(store, place):
     fill(store)
 
     fields = (
@@ -66,38 +64,43 @@ def test_the_chain_can_be_recomputed_by_anyone_with_sqlite_and_sha256(store, pat
         "correlation_id, causation_id, data, previous_hash, hash"
     )
     previous = "0" * 64
-    with contextlib.closing(sqlite3.connect(path)) as reader:
-        for *row, before, digest in reader.execute(
-            f"SELECT {fields} FROM events ORDER BY sequence"
-        ):
-            text = json.dumps(row, separators=(",", ":"), ensure_ascii=False)
-            assert before == previous
-            previous = hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
-            assert digest == previous
+    for *row, before, digest in place.rows(
+        f"SELECT {fields} FROM {place.table} ORDER BY sequence"
+    ):
+        text = json.dumps(row, separators=(",", ":"), ensure_ascii=False)
+        assert before == previous
+        previous = hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
+        assert digest == previous
     assert store.verify().head == previous
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE events SET data = '{}'",
-        "DELETE FROM events",
-        "INSERT OR REPLACE INTO events SELECT * FROM events WHERE sequence = 1",
-        """REPLACE INTO events (id, source, type, subject, time, name, aggregate_id,
-             version, correlation_id, data, previous_hash, hash)
-           SELECT 'new', source, type, subject, time, 'PipelineFailed', aggregate_id,
-             4, correlation_id, data, previous_hash, 'h' FROM events
-           WHERE sequence = 3""",
-    ],
-)
-def test_what_is_written_cannot_be_changed(store, path, statement):
-    fill(store)
+CHANGES = [
+    "UPDATE events SET data = '{}'",
+    "DELETE FROM events",
+    """INSERT INTO events (sequence, id, source, type, subject, time, name,
+         aggregate_id, version, correlation_id, data, previous_hash, hash)
+       SELECT 4, 'new', source, type, subject, time, 'PipelineFailed', aggregate_id,
+         4, correlation_id, data, hash, 'h' FROM events WHERE sequence = 3""",
+]
+SQLITE_CHANGES = [
+    "INSERT OR REPLACE INTO events SELECT * FROM events WHERE sequence = 1",
+    """REPLACE INTO events (id, source, type, subject, time, name, aggregate_id,
+         version, correlation_id, data, previous_hash, hash)
+       SELECT 'new', source, type, subject, time, 'PipelineFailed', aggregate_id,
+         4, correlation_id, data, previous_hash, 'h' FROM events
+       WHERE sequence = 3""",
+]
 
-    with (
-        contextlib.closing(sqlite3.connect(path)) as other,
-        pytest.raises(sqlite3.IntegrityError, match="append-only"),
-    ):
-        other.execute(statement)
+
+def test_what_is_written_cannot_be_changed_even_by_its_owner(store, place):
+    fill(store)
+    is_sqlite = place.table == "events"
+
+    for statement in CHANGES + (SQLITE_CHANGES if is_sqlite else ["TRUNCATE events"]):
+        with pytest.raises(
+            (sqlite3.IntegrityError, psycopg.IntegrityError), match="append-only"
+        ):
+            place.rows(statement)
     assert store.verify().problem is None
 
 
@@ -108,28 +111,62 @@ def test_what_is_written_cannot_be_changed(store, path, statement):
         ("DELETE FROM events WHERE sequence = 2", "event 2 is missing"),
     ],
 )
-def test_a_change_past_the_triggers_is_found(store, path, statement, problem):
+def test_a_change_past_the_triggers_is_found(store, place, statement, problem):
     fill(store)
-    with contextlib.closing(sqlite3.connect(path)) as other:
-        for trigger in ("events_no_update", "events_no_delete"):
-            other.execute(f"DROP TRIGGER {trigger}")
-        other.execute(statement)
-        other.commit()
+    place.drop_triggers()
+    place.rows(statement)
 
     assert problem in store.verify().problem
 
 
-def test_a_cut_tail_is_found_by_the_head_that_was_kept(store, path):
+def test_a_cut_tail_is_found_by_the_head_that_was_kept(store, place):
     fill(store)
     head = store.verify().head
     assert store.has_hash(head)
-    with contextlib.closing(sqlite3.connect(path)) as other:
-        other.execute("DROP TRIGGER events_no_delete")
-        other.execute("DELETE FROM events WHERE sequence = 3")
-        other.commit()
+    place.drop_triggers()
+    place.rows("DELETE FROM events WHERE sequence = 3")
 
     assert store.verify().problem is None
     assert not store.has_hash(head)
+
+
+def test_events_are_found_by_what_they_are_about_with_their_number(store):
+    for run in ("r1", "r2", "r3"):
+        fill(store, run)
+
+    page = store.page(Filter(run_id="r2"), limit=2)
+    assert ([e.sequence for e in page.events], page.total, page.has_more) == (
+        [4, 5],
+        3,
+        True,
+    )
+    page = store.page(Filter(run_id="r2"), limit=2, after=5)
+    assert ([e.sequence for e in page.events], page.total, page.has_more) == (
+        [6],
+        3,
+        False,
+    )
+    for wanted in ("DataExtracted", "flexcore.data.extracted.v1"):
+        assert store.page(Filter(name=wanted), limit=9).total == 3
+    third = next(iter(store.events("r3"))).event.time
+    assert store.page(Filter(since=third), limit=9).total == 3
+    assert store.page(Filter(until=third, pipeline="people"), limit=9).total == 6
+    assert store.page(Filter(correlation_id="no'one"), limit=9).total == 0
+    assert [e.sequence for e in store.events(after=7)] == [8, 9]
+
+
+def test_a_reader_may_take_its_time_and_write_meanwhile(store, monkeypatch):
+    monkeypatch.setattr("flexcore_gen.events.event_queries._PORTION_ROWS", 2)
+    for run in ("r1", "r2"):
+        fill(store, run)
+
+    seen = []
+    for stored in store.events():
+        seen.append(stored.sequence)
+        if stored.sequence == 1:
+            fill(store, "r3")
+    assert seen == [*range(1, 10)]
+    assert store.verify().events == 9
 
 
 def test_nothing_follows_the_end_of_a_run(store):
@@ -148,18 +185,19 @@ def test_an_event_that_is_added_twice_is_there_once(store):
     assert len(list(store.events())) == 1
 
 
-def write_many(path, run, count):
-    store = SqliteStore(path)
+def write_many(address, run, count):
+    store = open_store(address, Path("/"))
     store.append(event("PipelineStarted", run))
     for _ in range(count):
         store.append(event("DataExtracted", run))
     store.close()
 
 
-def test_many_processes_create_and_fill_one_store_at_once(path):
+def test_many_processes_create_and_fill_one_store_at_once(place):
     context = multiprocessing.get_context("spawn")
     writers = [
-        context.Process(target=write_many, args=(path, f"r{at}", 40)) for at in range(6)
+        context.Process(target=write_many, args=(place.address, f"r{at}", 40))
+        for at in range(6)
     ]
     for writer in writers:
         writer.start()
@@ -167,7 +205,7 @@ def test_many_processes_create_and_fill_one_store_at_once(path):
         writer.join(60)
     assert [writer.exitcode for writer in writers] == [0] * 6
 
-    store = SqliteStore(path)
+    store = place.open()
     report = store.verify()
     assert (report.events, report.problem) == (6 * 41, None)
     assert all(
@@ -177,7 +215,9 @@ def test_many_processes_create_and_fill_one_store_at_once(path):
     store.close()
 
 
-def test_a_reader_in_the_middle_of_its_work_does_not_hold_up_a_writer(store, path):
+def test_a_reader_in_the_middle_of_its_work_does_not_hold_up_a_writer(tmp_path):
+    path = tmp_path / "events.db"
+    store = SqliteStore(path)
     fill(store)
     with contextlib.closing(sqlite3.connect(path)) as reader:
         reader.execute("BEGIN")
@@ -186,9 +226,12 @@ def test_a_reader_in_the_middle_of_its_work_does_not_hold_up_a_writer(store, pat
         fill(store, "r2")
         assert time.monotonic() - began < 1
         assert reader.execute("SELECT count(*) FROM events").fetchone() == (3,)
+    store.close()
 
 
-def test_files_are_for_the_owner_only(store, path):
+def test_files_are_for_the_owner_only(tmp_path):
+    path = tmp_path / "store" / "events.db"
+    store = SqliteStore(path)
     fill(store)
 
     modes = {
@@ -196,6 +239,7 @@ def test_files_are_for_the_owner_only(store, path):
     }
     assert modes == {"events.db": 0o600, "events.db-wal": 0o600, "events.db-shm": 0o600}
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    store.close()
 
 
 def test_an_unknown_kind_of_store_is_named(tmp_path):
@@ -326,7 +370,7 @@ def test_a_spooled_line_that_is_no_event_does_not_stop_the_others(tmp_path, stor
 
 
 def test_a_start_takes_no_longer_with_a_long_history(store):
-    for at in range(1500):
+    for at in range(600):
         store.append(event("PipelineStarted", f"r{at}"))
         store.append(event("PipelineCompleted", f"r{at}"))
     began = time.perf_counter()
