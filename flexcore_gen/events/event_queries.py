@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from flexcore_gen.events.run_event import StoredEvent
 
 _PORTION_ROWS = 2000
+RUN_COLUMNS = (
+    "run_id",
+    "correlation_id",
+    "pipeline",
+    "environment",
+    "status",
+    "started_at",
+    "ended_at",
+    "duration_seconds",
+    "rows",
+    "error",
+)
 _ROW = f"sequence, {FIELDS}, previous_hash, hash"
 
 
@@ -138,6 +150,11 @@ class EventQueries:
             {"identity": identity},
         )
         return [row[0] for row in rows]
+
+    def run_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the view `runs`, which is for people with SQL."""
+        rows = self._rows(f"SELECT {', '.join(RUN_COLUMNS)} FROM runs", {})
+        return [dict(zip(RUN_COLUMNS, row, strict=True)) for row in rows]
 
     def verify(self) -> ChainReport:
         """Recompute the hash chain; name the first event that does not fit."""

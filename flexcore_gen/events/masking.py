@@ -83,6 +83,7 @@ class Secrets:
         if not text.isascii():
             # Half a surrogate pair, from a log line's JSON, is no UTF-8.
             text = text.encode("utf-8", "replace").decode()
+        text = text.replace("\0", "\ufffd")  # SQL functions end a text there
         if self._pattern is None:
             parts = [re.escape(v) for v in sorted(self._long, key=len, reverse=True)]
             parts += [rf"(?<!\w){re.escape(v)}(?!\w)" for v in sorted(self._short)]

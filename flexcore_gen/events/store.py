@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +95,10 @@ class EventStore(Protocol):
 
     def page(self, wanted: Filter, *, limit: int, after: int = 0) -> Page:
         """Return the first events past a position that a filter lets through."""
+        ...
+
+    def run_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the view `runs`, by `event_queries.RUN_COLUMNS`."""
         ...
 
     def run_ids(

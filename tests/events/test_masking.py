@@ -100,3 +100,7 @@ def test_every_text_of_a_nested_value_is_masked_keys_included():
 
 def test_texts_inside_a_setting_are_found():
     assert texts_of({"a": ["x", {"b": "y"}], "c": None, "d": True}) == ["x", "y"]
+
+
+def test_the_character_0_does_not_reach_a_store():
+    assert Secrets().mask("a\0b") == "a\ufffdb"
