@@ -83,14 +83,14 @@ class Secrets:
         if not text.isascii():
             # Half a surrogate pair, from a log line's JSON, is no UTF-8.
             text = text.encode("utf-8", "replace").decode()
-        text = text.replace("\0", "\ufffd")  # SQL functions end a text there
         if self._pattern is None:
             parts = [re.escape(v) for v in sorted(self._long, key=len, reverse=True)]
             parts += [rf"(?<!\w){re.escape(v)}(?!\w)" for v in sorted(self._short)]
             self._pattern = re.compile("|".join(parts) if parts else r"(?!)")
         text = self._pattern.sub(MASK, text)
         text = _URL_PASSWORD.sub(rf"\1{MASK}\2", text)
-        return _ASSIGNED.sub(rf"\1{MASK}", text)
+        text = _ASSIGNED.sub(rf"\1{MASK}", text)
+        return text.replace("\0", "\ufffd")  # SQL functions end a text there
 
     def mask_all(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         """Return a JSON value with each of its texts, keys included, masked."""
