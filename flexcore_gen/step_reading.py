@@ -60,8 +60,10 @@ class StepReader:
                 plain = reader.setting(plugin.settings[canonical], item, where)
                 if plain is not None:
                     settings[canonical] = plain
+        if plugin.folds_case:
+            _fold(found)
         if plugin.kind != TRANSFORM and "query" in entries:
-            self._query(step, plugin, entries["query"], settings, path)
+            self._query(step, plugin, entries["query"], settings, found, path)
         if plugin.kind != TRANSFORM and "connection" in entries:
             found["connection"] = self._connection(
                 entries["connection"], plugin, f"{path}.connection"
@@ -74,8 +76,6 @@ class StepReader:
                 path,
             )
             del found["partition"]
-        if plugin.folds_case:
-            _fold(found)
         return replace(step, settings=settings, **found)
 
     def _unknown(self, key: str, plugin: Plugin, config: Value, path: str) -> None:
@@ -170,9 +170,13 @@ class StepReader:
         plugin: Plugin,
         item: Value,
         settings: dict[str, Plain],
+        found: Mapping[str, Any],
         path: str,
     ) -> None:
-        """One query becomes a list of one, its stream named like the step."""
+        """One query becomes a list of one, its stream named like the step.
+
+        The keys that stand beside it are the query's.
+        """
         if "queries" not in plugin.settings:
             self.reader.error(
                 item.mark,
@@ -184,9 +188,14 @@ class StepReader:
         sql = self.reader.text(item, f"{path}.query")
         if sql is not None:
             others = settings.get("queries")
+            query: dict[str, Plain] = {"name": step.name.replace("-", "_"), "sql": sql}
+            if "key_properties" in settings:
+                query["key_properties"] = settings.pop("key_properties")
+            if found.get("replication_key"):
+                query["replication_key"] = found["replication_key"]
             settings["queries"] = [
                 *(others if isinstance(others, list) else []),
-                {"name": step.name.replace("-", "_"), "sql": sql},
+                query,
             ]
 
     def _connection(self, item: Value, plugin: Plugin, path: str) -> str | None:

@@ -182,16 +182,31 @@ class _Document:
             if config := self._connection_config(plugin, connection, None):
                 entry["config"] = config
             sections[_section(plugin)].append(entry)
-        if uses_own_plugin(self.ecosystem.warehouse):
-            for name in sorted({i.plugin for i in self.instances if i.uses_warehouse}):
-                plugin = self.project.plugins[name]
-                sections[_section(plugin)].append(
-                    {
-                        "name": connection_plugin(name, "warehouse"),
-                        "inherit_from": name,
-                        "config": plugin_config(self.ecosystem.warehouse, plugin),
-                    }
-                )
+        for plugin in self._warehouse_plugins():
+            sections[_section(plugin)].append(
+                {
+                    "name": connection_plugin(plugin.name, "warehouse"),
+                    "inherit_from": plugin.name,
+                    "config": self._warehouse_config(plugin, None),
+                }
+            )
+
+    def _warehouse_plugins(self) -> list[Plugin]:
+        """A system's own plugins that stand for the warehouse, if it has any."""
+        if not uses_own_plugin(self.ecosystem.warehouse):
+            return []
+        names = sorted({i.plugin for i in self.instances if i.uses_warehouse})
+        return [self.project.plugins[name] for name in names]
+
+    def _warehouse_config(
+        self, plugin: Plugin, environment: Environment | None
+    ) -> dict[str, Any]:
+        warehouse = (environment and environment.warehouse) or self.ecosystem.warehouse
+        config = plugin_config(warehouse, plugin)
+        if plugin.kind != TAP and "add_record_metadata" not in self.ecosystem.defaults:
+            # The dbt packages order and date rows by the _sdc_ columns.
+            config["add_record_metadata"] = True
+        return config
 
     def add_steps(self, plan: PipelinePlan, sections: dict[str, list[Any]]) -> None:
         """Adds one inherited plugin per step and part."""
@@ -279,6 +294,11 @@ class _Document:
             if environment.defaults is not None or environment.warehouse:
                 now = self._base_config(plugin, environment)
                 yield plugin, name, _changed(self._base_config(plugin, None), now)
+        for plugin in self._warehouse_plugins() if environment.warehouse else ():
+            before = self._warehouse_config(plugin, None)
+            now = self._warehouse_config(plugin, environment)
+            own = connection_plugin(plugin.name, "warehouse")
+            yield plugin, own, _changed(before, now)
         for name, connection in self.connections:
             if connection in environment.connections:
                 plugin = self.project.plugins[name]

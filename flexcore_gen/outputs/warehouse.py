@@ -149,6 +149,8 @@ def dbt_profile(systems: tuple[str, ...], schema: str) -> Mapping[str, Any]:
         },
         "oracle": {
             "type": "oracle",
+            # Unset, dbt-oracle 1.11 connects by a protocol called "none".
+            "protocol": "tcp",
             "host": env("host"),
             "port": env("port", " | as_number"),
             "service": env("service_name"),

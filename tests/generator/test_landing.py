@@ -430,3 +430,18 @@ def test_an_environment_that_merges_needs_the_key_too(project):
         )
     (problem,) = error.value.problems
     assert "merges a model by its key, in staging" in problem.what
+
+
+def test_keys_beside_a_query_are_the_query_s(tasks):
+    extra = ", query: SELECT 1, key_properties: [ID], replication_key: UPDATED_AT"
+    (task,) = tasks(tap(system="oracle", extra=extra))
+    assert task.tap.settings == {
+        "queries": [
+            {
+                "name": "extract",
+                "sql": "SELECT 1",
+                "key_properties": ["ID"],
+                "replication_key": "updated_at",
+            }
+        ]
+    }

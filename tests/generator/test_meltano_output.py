@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+import re
 import shlex
 
 import jsonschema
@@ -190,6 +191,26 @@ def test_the_warehouse_of_an_environment_reaches_its_plugins(meltano):
     changed = plugin(plugins, "flext-target-warehouse")["config"]
     assert changed["url"].startswith("postgresql://")
     assert "${PG}" in json.dumps(changed)
+
+
+def test_an_oracle_warehouse_and_its_environments_reach_the_oracle_plugins(rendered):
+    oracle = "warehouse: {system: oracle, host: %s, service_name: s, username: u,"
+    oracle += ' password: "${PW}"}'
+    files = rendered(
+        ecosystem=re.sub("warehouse: {.*}", oracle % "dev", ECOSYSTEM),
+        pipelines__p=PIPELINE.format(name="p", index=0),
+        config__production=oracle % "prod" + "\n",
+    )
+    document = yaml.safe_load(files["meltano.yml"])
+    target = plugin(document["plugins"], "flext-target-oracle--warehouse")["config"]
+    # The dbt packages date rows by the _sdc_ columns, whatever the warehouse.
+    assert target["add_record_metadata"] is True
+    assert target["host"] == "dev"
+    changed = document["environments"][1]["config"]["plugins"]
+    for name in ("flext-target-oracle--warehouse", "flext-tap-oracle--warehouse"):
+        assert plugin(changed, name)["config"] == {"host": "prod"}
+    profile = yaml.safe_load(files["transform/profiles/profiles.yml"])
+    assert profile["flexcore"]["outputs"]["oracle"]["protocol"] == "tcp"
 
 
 def test_the_event_hook_finds_its_store(meltano):

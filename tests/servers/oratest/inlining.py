@@ -1,4 +1,7 @@
-"""WITH clauses written out, for views: H2 2.1 keeps no view whose text has one."""
+"""WITH clauses written out.
+
+H2 2.1 keeps no view whose text has one, and loses constant columns of nested ones.
+"""
 
 from __future__ import annotations
 

@@ -536,7 +536,7 @@ class Rewriting:
                 toks = toks[:r]
             if verb == "UPDATE":
                 pass
-        return [self.rewrite(toks)]
+        return [self.rewrite(inline(toks))]
 
     def strip_words(self, toks, *groups):
         out, i = [], 0
