@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import ast
+import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
+from fakes.wms.server import Simulator, WmsServer
+from fakes.wms.switches import Switches
+from servers.wms_commands import Stand, run
 
-from transform.packages import DuckdbWarehouse, Package
+from transform.packages import ROOT, DuckdbWarehouse, Package
 
 pytestmark = pytest.mark.dbt
 
@@ -118,3 +124,61 @@ def test_the_codes_of_statuses_are_variables(package):
         "select order_status, is_shipped, cancelled_quantity"
         " from analytics.opr_wms__allocation_summary order by order_id limit 2"
     ) == [("dispatched", False, 0), ("status 10", True, 0)]
+
+
+KINDS = {
+    "key": "integer", "id!": "integer", "id": "integer", "count": "integer",
+    "text": "string", "number": "number", "flag": "boolean",
+    "date": "date", "time": "date-time",
+}  # fmt: skip
+
+
+# No source lists the columns of these entities; the package takes them up where a
+# tenant has them.
+UNLISTED = [
+    ("facility", "facility_type_id", "id"),
+    ("facility", "facility_type_key", "text"),
+    ("item", "unit_volume", "number"),
+    ("item", "std_pack_qty", "number"),
+    ("ib_shipment", "shipped_units", "number"),
+    ("ib_shipment", "received_units", "number"),
+]
+
+
+def test_its_columns_are_those_that_the_tap_discovers(tmp_path):
+    """Against the stand-in; a name that no tap lands would be null for ever."""
+    text = (ROOT / "transform/packages/oracle-wms/macros/entities.sql").read_text()
+    columns = ast.literal_eval(
+        text.partition("set columns =")[2].partition("-%}")[0].strip()
+    )
+    server = WmsServer(0, Simulator(Switches(), 20))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    config = {
+        **Stand(server).basic,
+        "entities": list(columns),
+        "request_timeout_seconds": 30,
+    }
+    try:
+        found = run("flext-tap-oracle-wms", config, tmp_path, "--discover")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert found.returncode == 0, found.stderr
+    streams = {
+        stream["tap_stream_id"]: stream["schema"]["properties"]
+        for stream in json.loads(found.stdout)["streams"]
+    }
+    assert streams.keys() == columns.keys()
+    for entity, name, kind in UNLISTED:
+        assert not streams[entity].get(name), "it is listed now"
+        streams[entity][name] = {"type": [KINDS[kind]]}
+    differing = []
+    for entity, rows in columns.items():
+        for landed, _, kind in rows:
+            schema = streams[entity].get(landed, {})
+            names = {schema.get("format"), *schema.get("type", ())}
+            if KINDS[kind] not in names:
+                differing.append((entity, landed, kind, schema))
+    assert differing == [], "\n".join(map(str, differing))
