@@ -72,6 +72,10 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 
+class NoPageError(WmsError):
+    """A list that is answered with something else than rows."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Entity:
     """One readable entity: its columns by kind.
@@ -117,21 +121,29 @@ def columns_of(field: str, kind: str) -> dict[str, dict[str, Any]]:
 
 
 def list_entities(client: Client) -> list[str]:
-    """Names of all entities; the service answers with an object or with a list."""
+    """Names of all entities; the service answers with an object or with a list.
+
+    Seen is an object of names and addresses; documented is "a list of entities and an
+    accompanying base URL", so a list inside an object is one, too.
+    """
     answer = client.get_json(client.entity_path())
     if isinstance(answer, dict):
-        names = list(answer)
-    elif isinstance(answer, list):
-        names = [
-            str(item.get("name") if isinstance(item, dict) else item) for item in answer
-        ]
-    else:
+        answer = next((v for v in answer.values() if isinstance(v, list)), list(answer))
+    names = [named(item) for item in answer] if isinstance(answer, list) else [""]
+    if not all(names):
         raise WmsError(
-            f"the answer is {type(answer).__name__}, not a list of entities",
+            "the answer is no list of entities",
             where="GET /entity/",
             fix="check base_url: it ends in the environment's name",
         )
     return sorted(names)
+
+
+def named(item: object) -> str:
+    """The name of one entity of the list; "" where it shows none."""
+    if not isinstance(item, dict):
+        return item if isinstance(item, str) else ""
+    return str(item.get("name") or item.get("entity") or "")
 
 
 def describe_entity(
@@ -147,7 +159,7 @@ def describe_entity(
     try:
         kinds = described_kinds(client, name)
         rows = sample(client, name, filters or {})
-    except (PermissionDeniedError, RequestRefusedError) as error:
+    except (PermissionDeniedError, RequestRefusedError, NoPageError) as error:
         return None, error.what
     shown: dict[str, set[str]] = {}
     for row in rows:
@@ -157,8 +169,15 @@ def describe_entity(
                 shown[field].add(kind)
     for field in [*kinds, *shown]:
         kinds[field] = settle(field, kinds.get(field), shown.get(field, set()))
-    if "id" not in kinds:
+    if not kinds:
+        logger.warning(
+            "%s has neither a description nor rows yet: its columns are known when"
+            " rows are there and it is discovered again",
+            name,
+        )
+    elif "id" not in kinds:
         return None, "neither describe nor its rows show an id"
+    kinds["id"] = "integer"  # documented for every entity, even where sent as text
     ordered = sorted(kinds.items(), key=lambda item: item[0] != "id")
     return Entity(name, dict(ordered)), ""
 
@@ -187,9 +206,11 @@ def described_kinds(client: Client, name: str) -> dict[str, str]:
     """Fields by kind from `describe`; empty where an entity has none."""
     try:
         answer = client.get_json(client.entity_path(name, "describe"))
-    except (NotFoundError, RequestRefusedError):
-        return {}  # not every entity has it; rows must do
+    except (NotFoundError, RequestRefusedError, PermissionDeniedError):
+        return {}  # not every entity or user has it; rows must do
     fields = answer.get("fields") if isinstance(answer, dict) else None
+    if isinstance(fields, list):
+        fields = {named(field): field for field in fields if named(field)}
     if not isinstance(fields, dict):
         return {}
     kinds = {}
@@ -219,7 +240,11 @@ def described_kinds(client: Client, name: str) -> dict[str, str]:
 def sample(
     client: Client, name: str, filters: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """A few rows; no rows is an answer too."""
+    """A few rows; no rows is an answer too.
+
+    Raises:
+        NoPageError: The answer is something else than a page of rows.
+    """
     try:
         answer = client.get_json(
             client.entity_path(name),
@@ -228,7 +253,9 @@ def sample(
     except NotFoundError:
         return []
     rows = answer.get("results") if isinstance(answer, dict) else None
-    return [row for row in rows or [] if isinstance(row, dict)]
+    if not isinstance(rows, list):
+        raise NoPageError("the service's answer is no page of rows")
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def kind_of_value(field: str, value: object) -> str | None:

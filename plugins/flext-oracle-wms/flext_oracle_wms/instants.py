@@ -11,8 +11,12 @@ import datetime as dt
 from flext_oracle_wms.errors import WmsError
 
 
-def parse_instant(text: str) -> dt.datetime:
+def parse_instant(text: str, zone: dt.tzinfo | None = None) -> dt.datetime:
     """ISO 8601 with an offset, as an aware datetime in UTC.
+
+    Args:
+        text: Date and time.
+        zone: Of a text without an offset; None refuses it.
 
     Raises:
         WmsError: The text is no instant, or has no offset and so could be any.
@@ -21,8 +25,13 @@ def parse_instant(text: str) -> dt.datetime:
         value = dt.datetime.fromisoformat(text)
     except ValueError:
         raise WmsError(f"{text!r} is not a date and time in ISO 8601") from None
+    if value.tzinfo is None and zone is not None:
+        value = value.replace(tzinfo=zone)
     if value.tzinfo is None:
-        raise WmsError(f"{text!r} has no offset, so it could be any instant; add one")
+        raise WmsError(
+            f"{text!r} has no offset, so it could be any instant; set time_zone to the"
+            " zone it is meant in"
+        )
     return value.astimezone(dt.UTC)
 
 

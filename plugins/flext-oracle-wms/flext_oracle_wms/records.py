@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flext_oracle_wms.errors import WmsError
@@ -23,13 +24,20 @@ class BadValueError(WmsError):
     """A value that its column cannot hold; names entity, id and field."""
 
 
-def flattener(entity: Entity) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+def flattener(
+    entity: Entity, zone: dt.tzinfo | None = None
+) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     """Gives the function that makes a record of one of the entity's rows.
 
     Fields that discovery did not see are dropped and reported by the caller; a field
     that a row lacks is null.
+
+    Args:
+        entity: The entity.
+        zone: Of instants that come without an offset; None refuses them.
     """
-    plans = [(field, kind, CONVERTERS[kind]) for field, kind in entity.kinds.items()]
+    converters = CONVERTERS | {"datetime": partial(put_datetime, zone=zone)}
+    plans = [(field, kind, converters[kind]) for field, kind in entity.kinds.items()]
 
     def flatten(row: Mapping[str, Any]) -> dict[str, Any]:
         record: dict[str, Any] = {}
@@ -95,9 +103,11 @@ def put_boolean(record: dict[str, Any], field: str, value: Any) -> None:
     record[field] = value
 
 
-def put_datetime(record: dict[str, Any], field: str, value: Any) -> None:
+def put_datetime(
+    record: dict[str, Any], field: str, value: Any, zone: dt.tzinfo | None = None
+) -> None:
     """An instant in UTC."""
-    record[field] = format_instant(parse_instant(value)) if value else None
+    record[field] = format_instant(parse_instant(value, zone)) if value else None
 
 
 def put_date(record: dict[str, Any], field: str, value: Any) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from flext_singer import FlextStream
 
@@ -71,7 +72,8 @@ class EntityStream(FlextStream):
 
     def get_records(self, context: Context | None) -> Iterator[dict[str, Any]]:
         """Yields the rows of this run's window as flat records."""
-        flatten = flattener(self.entity)
+        name = self.config.get("time_zone")
+        flatten = flattener(self.entity, ZoneInfo(name) if name else None)
         known = self.whole.kinds.keys() | self.entity.kinds.keys() | {"url"}
         unknown: set[str] = set()
         count = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import functools
+import zoneinfo
 from typing import TYPE_CHECKING, Any
 
 from flext_singer import FlextTap, entry_point
@@ -117,6 +118,12 @@ class TapOracleWms(FlextTap):
             title="Look-back (seconds)",
             description="How far before the bookmark a run begins, for late commits.",
         ),
+        th.Property(
+            "time_zone",
+            th.StringType,
+            title="Time zone",
+            description="Zone of instants that come without an offset; else an error.",
+        ),
     ).to_dict()
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -126,6 +133,13 @@ class TapOracleWms(FlextTap):
     def check_settings(self) -> list[str]:
         """Sentences about settings that do not go together."""
         found = problems(self.config) + selection_problems(self.config)
+        if zone := self.config.get("time_zone"):
+            try:
+                zoneinfo.ZoneInfo(zone)
+            except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+                found.append(
+                    f"time_zone {zone!r} is no zone: write Europe/Berlin or UTC"
+                )
         if start := self.config.get("start_date"):
             try:
                 parse_start(start)

@@ -102,6 +102,8 @@ class Listing:
     def scalar(self, value: Any, kind: str, zone: str) -> Any:
         if isinstance(value, dt.datetime):
             local = value.astimezone(ZoneInfo(zone))
+            if not self.switches.has_offsets:
+                local = local.replace(tzinfo=None)
             return local.isoformat()  # microseconds only when there are any
         if isinstance(value, dt.date):
             return value.isoformat()

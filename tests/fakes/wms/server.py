@@ -275,9 +275,13 @@ class WmsHandler(Handler):
         simulator.auth.permit(verbs[method])
         if not rest:
             names = sorted(simulator.rows.entities)
-            if simulator.switches.discovery_as == "list":
-                return 200, names
-            return 200, {name: f"{base}/{name}" for name in names}
+            forms: dict[str, object] = {
+                "dict": {name: f"{base}/{name}" for name in names},
+                "list": names,
+                "named": [{"name": name, "url": f"{base}/{name}"} for name in names],
+                "wrapped": {"base_url": base, "entities": names},
+            }
+            return 200, forms[simulator.switches.discovery_as]
         spec = simulator.rows.entities.get(
             rest[0].removesuffix(".json").removesuffix(".xml")
         )
@@ -328,6 +332,9 @@ class WmsHandler(Handler):
             simulator.after_list()
             return 200, reply
         if rest[1] == "describe":
+            form = simulator.switches.describe_as
+            if form == "403":
+                raise Refused(403, "You do not have permission")
             if not spec.is_described:
                 raise not_found()
             keys = simulator.switches.describe_keys_as
@@ -346,7 +353,11 @@ class WmsHandler(Handler):
                 }
                 for name, kind in spec.fields.items()
             }
-            return 200, {"parameters": sorted(spec.fields), "fields": fields}
+            listed = [{"name": name, **about} for name, about in fields.items()]
+            return 200, {
+                "parameters": sorted(spec.fields),
+                "fields": listed if form == "list" else fields,
+            }
         if not rest[1].isdigit():
             raise not_found()
         reply = simulator.listing.retrieve(spec, int(rest[1]), query, base, zone)

@@ -39,7 +39,11 @@ class Switches:
     legacy_without_slash: str = "404"
     """`404` or `301`."""
     discovery_as: str = "dict"
-    """`dict` or `list`."""
+    """`dict`, `list`, `named` (objects in a list) or `wrapped` (a list in one)."""
+    describe_as: str = "dict"
+    """`dict`, `list`, or `403`: what the fields of `describe` come in, if at all."""
+    has_offsets: bool = True
+    """Whether date-times carry the offset of the user's zone, as documented."""
     late_commit_seconds: float = 0.0
     """Rows inserted during a read carry a mod_ts this much in the past."""
     user_zone: str = "America/New_York"

@@ -11,7 +11,7 @@ from flext_singer.errors import FlextError
 from servers.wms_commands import read, tap_of
 
 
-@pytest.mark.parametrize("form", ["dict", "list"])
+@pytest.mark.parametrize("form", ["dict", "list", "named", "wrapped"])
 def test_the_list_of_entities_may_be_an_object_or_a_list(start, form):
     stand = start(discovery_as=form)
     names = list_entities(stand.client())
@@ -32,11 +32,10 @@ def test_every_entity_becomes_a_stream_except_those_that_cannot_be_read(stand, c
     with caplog.at_level(logging.WARNING):
         streams = {stream.name for stream in tap_of(stand).streams.values()}
     left_out = set(stand.rows.entities) - streams
-    assert left_out == {"user", "inventory_history", "putaway_type"}
+    assert left_out == {"user", "inventory_history"}
     assert "user is left out: HTTP 403: You do not have permission" in caplog.text
     assert "inventory_history is left out: HTTP 400" in caplog.text
-    # Neither described nor with rows: there is nothing to make columns of.
-    assert "putaway_type is left out: neither describe nor its rows" in caplog.text
+    assert "putaway_type has neither a description nor rows yet" in caplog.text
 
 
 def test_an_entity_that_was_asked_for_and_is_forbidden_is_an_error(stand):
@@ -63,6 +62,19 @@ def test_an_entity_without_describe_gets_its_columns_from_rows(stand):
     assert schema["code"] == {"type": ["string", "null"]}
     assert schema["id"] == {"type": ["integer"]}
     assert schema["mod_ts"]["format"] == "date-time"
+
+
+def test_an_entity_without_describe_and_rows_is_an_empty_stream(stand):
+    run = read(stand, "putaway_type")
+    assert run.schema("putaway_type") == {"id": {"type": ["integer"]}}
+    assert run.records("putaway_type") == []
+
+
+@pytest.mark.parametrize("form", ["list", "403"])
+def test_describe_may_be_a_list_or_not_allowed(start, form):
+    run = read(start(describe_as=form, rows=5), "order_hdr")
+    assert len(run.records("order_hdr")) == 5
+    assert run.schema("order_hdr")["mod_ts"]["format"] == "date-time"
 
 
 def test_a_column_that_describe_leaves_out_is_found_in_rows(stand):

@@ -417,6 +417,19 @@ def test_instants_are_utc_whatever_the_user_s_zone(start, zone):
     assert found == truth
 
 
+def test_instants_without_an_offset_are_refused_or_read_in_the_zone_that_is_set(start):
+    """Oracle documents an offset in all of them."""
+    stand = start(has_offsets=False)
+    with pytest.raises(TooManyErrorsError, match="set time_zone"):
+        read(stand, "order_hdr")
+    zone = stand.sim.switches.user_zone
+    found = read(stand, "order_hdr", time_zone=zone).records("order_hdr")
+    truth = {row["id"]: row["mod_ts"] for row in stand.truth("order_hdr")}
+    assert {
+        row["id"]: dt.datetime.fromisoformat(row["mod_ts"]).isoformat() for row in found
+    } == truth
+
+
 def test_the_end_of_summer_time_does_not_turn_the_bookmark_around(start):
     """As text 01:40-04:00 is later than 01:20-05:00, which is 40 minutes after."""
     stand = start(rows=0)
