@@ -90,8 +90,6 @@ class Plugin:
     definition: dict[str, Any]
     pip_url: str = ""
     """What `install: isolated` installs it from."""
-    is_planned: bool = False
-    """Whether the generator knows it, but no command of that name exists yet."""
 
     upserts_by_key: bool = False
     """Whether a target merges rows by key unless its load_method says otherwise."""
@@ -283,7 +281,6 @@ def _plugin(raw: dict[str, Any], kind: str, system: str, pip_url: str) -> Plugin
         required=tuple(tuple(g) for g in raw.get("settings_group_validation", ())),
         definition=raw,
         pip_url=pip_url,
-        is_planned=bool(notes.get("is_planned")),
         upserts_by_key=bool(notes.get("upserts_by_key")),
         folds_case=bool(notes.get("folds_case")),
     )

@@ -159,14 +159,6 @@ class PipelineReader:
                 )
             elif service is not None:
                 plugin = self.plugins[service]
-                if plugin.is_planned:
-                    reader.warn(
-                        entries["service"].mark,
-                        f"{service} is not part of this version: its steps are"
-                        " rendered, and fail when they are run",
-                        "leave the step out until the plugin is there",
-                        f"{path}.service",
-                    )
         depends_on = (
             reader.names(entries["depends_on"], f"{path}.depends_on")
             if "depends_on" in entries

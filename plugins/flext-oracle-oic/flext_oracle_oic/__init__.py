@@ -1,1 +1,1 @@
-"""Oracle Integration Cloud: its tap and target are not part of this version."""
+"""Singer tap and target for Oracle Integration Cloud (Gen 2 and Integration 3)."""

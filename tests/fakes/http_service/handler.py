@@ -67,6 +67,8 @@ class Handler(BaseHTTPRequestHandler):
     """Frames the answers of a service; subclasses write `answer`."""
 
     protocol_version = "HTTP/1.1"
+    # Head and body go out in two writes: Nagle would hold the second up for 40 ms.
+    disable_nagle_algorithm = True
     server: Server
 
     def answer(self, method: str, body: bytes) -> Reply:
