@@ -181,7 +181,7 @@ def run(name, config, folder, *more, data=b"", **environment):
     )
 
 
-def feed(stream, rows, keys=("id",)):
+def feed(stream, rows, keys=()):
     """The messages of a stream with these records, with STATE at the end."""
     names = {name for row in rows for name in row}
     schema = {"type": "object", "properties": {name: {} for name in sorted(names)}}

@@ -22,7 +22,7 @@ from flext_oracle_oic.errors import (
     PermissionDeniedError,
     RequestRefusedError,
 )
-from flext_oracle_oic.keys import camel
+from flext_oracle_oic.keys import KEBAB_KEY, camel, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,9 @@ class BrokenAnswerError(Exception):
 
 
 def read_json(response: Answer) -> Any:  # noqa: ANN401 - JSON of any shape
-    """The document of a 200, its keys in camel case, fractions as Decimals.
+    """The document of a 200: keys in camel case, fractions as Decimals.
+
+    Values of security properties never get further than here.
 
     Raises:
         BrokenAnswerError: It is not a whole document; worth another try.
@@ -76,7 +78,12 @@ def read_json(response: Answer) -> Any:  # noqa: ANN401 - JSON of any shape
         ) from None
     if document is None:
         raise BrokenAnswerError("the service answered null")
-    return camel(document)
+    # Both walk through everything, and most answers need neither.
+    if KEBAB_KEY.search(body):
+        document = camel(document)
+    if b"securityProperties" in body or b"security-properties" in body:
+        document = redacted(document)
+    return document
 
 
 def read_json_or_none(response: Answer) -> Any:  # noqa: ANN401 - JSON of any shape

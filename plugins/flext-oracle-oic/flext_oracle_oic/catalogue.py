@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from flext_oracle_oic.records import ANY, FLAG, INSTANT, NUMBER, TEXT, WHOLE
+from flext_oracle_oic.records import (
+    FLAG,
+    INSTANT,
+    LIST,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    WHOLE,
+)
 
 DESIGN, CHILD, WINDOWED, SNAPSHOT = "design", "child", "windowed", "snapshot"
 
@@ -52,7 +60,8 @@ def _fields(
     flag: str = "",
     whole: str = "",
     number: str = "",
-    anything: str = "",
+    lists: str = "",
+    objects: str = "",
 ) -> dict[str, str]:
     groups = (
         (text, TEXT),
@@ -60,7 +69,8 @@ def _fields(
         (flag, FLAG),
         (whole, WHOLE),
         (number, NUMBER),
-        (anything, ANY),
+        (lists, LIST),
+        (objects, OBJECT),
     )
     return {name: kind for names, kind in groups for name in names.split()}
 
@@ -101,8 +111,8 @@ SPECS = {
                 " eventSubscriptionFlag publishFlag apiDeploymentInprogress",
                 "percentageComplete totalEndPoints",
                 "",
-                "dependencies endPoints filmstrip properties scheduleParams"
-                " trackingVariables links",
+                "endPoints filmstrip scheduleParams trackingVariables links",
+                "dependencies properties",
             ),
             orders_by_name=True,
             details=True,
@@ -131,7 +141,8 @@ SPECS = {
                 "lockedFlag",
                 "percentageComplete",
                 "",
-                "adapterType connectionProperties securityProperties links",
+                "connectionProperties securityProperties links",
+                "adapterType",
             ),
             orders_by_name=True,
             details=True,
@@ -156,7 +167,7 @@ SPECS = {
             CHILD,
             ("lookups", "{}"),
             ("lookupName", "rowNumber"),
-            _fields("lookupName", "", "", "rowNumber", "", "values"),
+            _fields("lookupName", "", "", "rowNumber", "", "", "values"),
             parent="lookups",
         ),
         StreamSpec(
@@ -195,7 +206,8 @@ SPECS = {
                 "viewRestricted mcpEnabled simplifiedMode",
                 "",
                 "",
-                "state origin smartTags links",
+                "smartTags links",
+                "state origin",
             ),
         ),
         StreamSpec(
@@ -272,7 +284,8 @@ SPECS = {
                 "isErrorMilestone payloadExists",
                 "depth elapsedTime totalIterations payloadSize",
                 "",
-                "errorDetails loopIterations payloadHeaders links",
+                "loopIterations payloadHeaders links",
+                "errorDetails",
             ),
             parent="monitoring_instances",
             is_default=False,
@@ -289,7 +302,8 @@ SPECS = {
                 "integrationDeleted recoverable isDataAccurate",
                 "retryCount",
                 "",
-                "integration connection links",
+                "links",
+                "integration connection",
             ),
             time="lastTrackedTime",
             statuses=INSTANCE_STATUSES,

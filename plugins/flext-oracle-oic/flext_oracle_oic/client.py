@@ -174,7 +174,6 @@ class Client:
             request["headers"] = {"X-HTTP-Method-Override": "PATCH"}
         if file is not None:
             request["files"] = {"file": (*file, "application/octet-stream")}
-            request["data"] = {"type": "application/octet-stream"}
         elif body is not None:
             request["json"] = body
         return self._retrying(

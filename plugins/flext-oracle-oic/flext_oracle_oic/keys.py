@@ -12,9 +12,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 REDACTED = "***"
+#: A key with a hyphen, as it stands in a document's bytes.
+KEBAB_KEY = re.compile(rb'"[A-Za-z][A-Za-z0-9]*-[A-Za-z0-9-]*"\s*:')
 _KEBAB = re.compile(r"-([a-z0-9])")
 _OFFSET = re.compile(r"([+-]\d\d)(\d\d)$")
 _SECRET_NAMES = frozenset({"securityProperties"})
+_SHORTEST_EPOCH = 9  # characters; 20260131 is a day, not a second of 1970
 _MOST_SECONDS = 10**11  # later than the year 5000: these are milliseconds
 
 
@@ -71,7 +74,9 @@ def instant(value: object) -> dt.datetime:
     if isinstance(value, bool):
         raise ValueError(f"{value!r} is no time")  # noqa: TRY004 - a value of a record
     if isinstance(value, int | Decimal) or (
-        isinstance(value, str) and re.fullmatch(r"-?\d{9,}", value)
+        isinstance(value, str)
+        and len(value) >= _SHORTEST_EPOCH
+        and value.lstrip("-").isdecimal()
     ):
         seconds = Decimal(value)
         if abs(seconds) > _MOST_SECONDS:
@@ -81,8 +86,10 @@ def instant(value: object) -> dt.datetime:
             return epoch + dt.timedelta(microseconds=int(seconds * 1_000_000))
         except OverflowError:
             raise ValueError(f"{value!r} is no time") from None
-    text = _OFFSET.sub(r"\1:\2", str(value).strip())
-    found = dt.datetime.fromisoformat(text)
+    text = str(value).strip()
+    if text.endswith("+0000"):
+        text = text[:-5] + "+00:00"
+    found = dt.datetime.fromisoformat(_OFFSET.sub(r"\1:\2", text))
     return (
         found.replace(tzinfo=dt.UTC)
         if found.tzinfo is None

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 #: Fields that a stream has no column for; nothing that the service says is dropped.
 REST = "additionalFields"
 
-TEXT, INSTANT, FLAG, WHOLE, NUMBER, ANY = (
+TEXT, INSTANT, FLAG, WHOLE, NUMBER, LIST, OBJECT = (
     "text",
     "instant",
     "flag",
     "whole",
     "number",
-    "any",
+    "list",
+    "object",
 )
 _SCHEMAS: dict[str, dict[str, Any]] = {
     TEXT: {"type": ["string", "null"]},
@@ -26,8 +27,8 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     FLAG: {"type": ["boolean", "null"]},
     WHOLE: {"type": ["integer", "null"]},
     NUMBER: {"type": ["number", "null"]},
-    # An object of any shape; lists are kept as they are inside JSON columns.
-    ANY: {"type": ["object", "array", "null"]},
+    LIST: {"type": ["array", "null"]},
+    OBJECT: {"type": ["object", "null"]},
 }
 _CONVERT: dict[str, Callable[[Any], Any]] = {
     TEXT: keys.text,
@@ -35,7 +36,9 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     FLAG: keys.boolean,
     WHOLE: keys.integer,
     NUMBER: keys.number,
-    ANY: lambda value: value,
+    # One where a list is expected (old generations), or a list where one is.
+    LIST: lambda value: value if isinstance(value, list) else [value],
+    OBJECT: lambda value: value if isinstance(value, dict) else {"items": value},
 }
 
 
@@ -53,7 +56,7 @@ def schema(fields: Mapping[str, str], required: tuple[str, ...]) -> dict[str, An
     properties = {name: dict(_SCHEMAS[kind]) for name, kind in fields.items()}
     for name in required:
         properties[name] = {**properties[name], "type": properties[name]["type"][:1]}
-    properties[REST] = dict(_SCHEMAS[ANY])
+    properties[REST] = dict(_SCHEMAS[OBJECT])
     return {"type": "object", "properties": properties}
 
 
@@ -62,19 +65,21 @@ def record(
     fields: Mapping[str, str],
     required: tuple[str, ...],
 ) -> dict[str, Any]:
-    """A row with camel-case keys as a record; security properties are redacted.
+    """A row with camel-case keys as a record.
 
     Raises:
         BadRowError: It is no object, its key is missing, or a value is of no use.
     """
     if not isinstance(row, dict):
         raise BadRowError(f"a {type(row).__name__} stands where a row should")
-    row = keys.redacted(row)
     out: dict[str, Any] = {}
     for name, kind in fields.items():
         value = row.get(name)
         if value is None:
             out[name] = None
+            continue
+        if kind is TEXT and value.__class__ is str:
+            out[name] = value
             continue
         try:
             out[name] = _CONVERT[kind](value)
@@ -83,6 +88,6 @@ def record(
     for name in required:
         if out.get(name) in (None, ""):
             raise BadRowError(f"it has no {name}")
-    rest = {name: value for name, value in row.items() if name not in fields}
-    out[REST] = rest or None
+    rest = row.keys() - fields.keys()
+    out[REST] = {name: row[name] for name in row if name in rest} if rest else None
     return out

@@ -106,6 +106,9 @@ class Reading:
             raise Refused(404, f"{kind} {key} was not found.")
         row = dict(row)
         if kind == "integrations":
+            row["dependencies"] = {"connections": [{"id": "CONN1"}]}
+            row["properties"] = {"timeout": "30"}
+            row["notInAnyDocument"] = "kept"
             row["endPoints"] = [
                 {"name": "in", "connection": {"id": "CONN1", "links": []}}
             ]
