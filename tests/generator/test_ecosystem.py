@@ -472,19 +472,3 @@ def test_a_pipeline_file_inside_an_ecosystem_is_checked_with_all_of_it(write):
     ecosystem = load_ecosystem(root / "pipelines/p.yaml")
     assert ecosystem.project == "demo"
     assert not ecosystem.remarks
-
-
-def test_a_plugin_that_is_not_there_yet_is_a_warning_at_its_step(write):
-    connection = (
-        "{system: oracle-oic, base_url: https://o, integration_instance: i, "
-        "oauth_client_id: c, oauth_client_secret: '${S}', oauth_token_url: https://t}"
-    )
-    step = "{name: e, service: flext-tap-oracle-oic, config: {connection: oic}}"
-    load = LOAD.replace("files", "out")
-    root = write(
-        ecosystem=f"{HEAD}connections:\n  oic: {connection}\n"
-        "  out: {system: ldif, output_path: o}\n",
-        pipelines__p=pipeline(step, load),
-    )
-    warnings = [r for r in load_ecosystem(root).remarks if r.severity == "warning"]
-    assert any("not part of this version" in remark.what for remark in warnings)
