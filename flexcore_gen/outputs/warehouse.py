@@ -153,8 +153,9 @@ def dbt_profile(systems: tuple[str, ...], schema: str) -> Mapping[str, Any]:
             "protocol": "tcp",
             "host": env("host"),
             "port": env("port", " | as_number"),
+            # No "database": one that is not exactly DB_NAME, as a service seldom
+            # is, hides what is there from dbt, and the second run fails.
             "service": env("service_name"),
-            "database": env("service_name"),
             "user": env("username"),
             "password": env("password"),
             **common,

@@ -107,21 +107,26 @@ def rendered(oracle_server, tmp_path):
     return render
 
 
+@pytest.mark.parametrize("warehouse", ["duckdb", "oracle"])
 def test_customers_go_out_through_dbt_and_back_and_only_changes_follow(
-    rendered, oracle_server
+    rendered, oracle_server, warehouse
 ):
+    secret = {PASSWORD: oracle_server.password}
     oracle_server.execute(
         CUSTOMERS, *(insert(n, f" ada  no {n} ", 1 + n % 20) for n in range(1, 41))
     )
-    project = rendered(CUSTOMERS_PIPELINE)
-    secret = {PASSWORD: oracle_server.password}
+    if warehouse == "oracle":
+        project = rendered(CUSTOMERS_PIPELINE, oracle_warehouse(oracle_server))
+    else:
+        project = rendered(CUSTOMERS_PIPELINE)
     project.run("meltano", "run", "customers", **secret)
 
-    with duckdb.connect(str(project.root / "data" / "warehouse.duckdb")) as warehouse:
-        modelled = warehouse.sql(
-            "select count(*) from analytics.customer_normalization"
-        ).fetchall()[0][0]
-    assert modelled == 40
+    modelled = "SELECT COUNT(*) FROM ANALYTICS.CUSTOMER_NORMALIZATION"
+    if warehouse == "oracle":
+        assert oracle_server.query(modelled) == [(40,)]
+    else:
+        with duckdb.connect(str(project.root / "data" / "warehouse.duckdb")) as opened:
+            assert opened.sql(modelled).fetchall() == [(40,)]
     loaded = oracle_server.query("SELECT COUNT(*) FROM CUSTOMER_NORMALIZATION")
     assert loaded == [(40,)]
 
@@ -133,6 +138,9 @@ def test_customers_go_out_through_dbt_and_back_and_only_changes_follow(
     project.run("meltano", "run", "customers", **secret)
 
     assert oracle_server.query("SELECT COUNT(*) FROM CUSTOMER_NORMALIZATION") == [(41,)]
+    assert oracle_server.query(
+        "SELECT CUSTOMER_NAME FROM CUSTOMER_NORMALIZATION WHERE CUSTOMER_ID = '7'"
+    ) == [("ada again",)]
     newest, oldest = project.runs()
     assert [newest["status"], oldest["status"]] == ["success", "success"]
     extracted = next(
@@ -141,6 +149,24 @@ def test_customers_go_out_through_dbt_and_back_and_only_changes_follow(
         if event["name"] == "DataExtracted"
     )
     assert extracted < 40, "the second run read everything again"
+
+
+def oracle_warehouse(server):
+    """The test server as warehouse, with empty schemas to land and to build in."""
+    if server.is_real:
+        pytest.skip("needs the test server: it makes and empties two schemas")
+    for schema in ("RAW_ORACLE_PROD", "ANALYTICS"):
+        server.execute(f"CREATE USER {schema} IDENTIFIED BY UNUSED")
+        for kind in ("VIEW", "TABLE"):
+            for (name,) in server.query(
+                f"SELECT {kind}_NAME FROM ALL_{kind}S WHERE OWNER = '{schema}'"
+            ):
+                server.execute(f'DROP {kind} {schema}."{name}"')
+    return (
+        f"{{system: oracle, host: {server.host}, port: {server.port},"
+        f" service_name: {server.service_name}, username: {server.user},"
+        f" password: '${{{PASSWORD}}}'}}"
+    )
 
 
 def test_a_table_in_four_parts_is_whole_in_postgres(rendered, oracle_server):

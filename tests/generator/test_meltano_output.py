@@ -211,6 +211,7 @@ def test_an_oracle_warehouse_and_its_environments_reach_the_oracle_plugins(rende
         assert plugin(changed, name)["config"] == {"host": "prod"}
     profile = yaml.safe_load(files["transform/profiles/profiles.yml"])
     assert profile["flexcore"]["outputs"]["oracle"]["protocol"] == "tcp"
+    assert "database" not in profile["flexcore"]["outputs"]["oracle"]
 
 
 def test_the_event_hook_finds_its_store(meltano):

@@ -624,7 +624,9 @@ class Rewriting:
                 rest = rest[e + 1 :]
             a = find(rest, "AS")
             tail = self.strip_physical(rest[:a] if a >= 0 else rest)
-            query = lex(" AS ") + self.rewrite(rest[a + 1 :]) if a >= 0 else []
+            query = []
+            if a >= 0:
+                query = lex(" AS ") + self.rewrite(inline(rest[a + 1 :]))
             return [lex(f"CREATE {temp}TABLE ") + name + cols + tail + query]
         if kind == "VIEW":
             if "MATERIALIZED" in flags:
