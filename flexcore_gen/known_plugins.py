@@ -9,7 +9,7 @@ packages, one per system.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from flexcore_gen.loading import load_file
 from flexcore_gen.resources import definition_files
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -59,6 +60,8 @@ class PluginSetting:
     is_sensitive: bool
     aliases: tuple[str, ...]
     options: tuple[str, ...]
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Other tools' words for an option, in lower case: what they mean here."""
 
     @property
     def is_path(self) -> bool:
@@ -267,6 +270,7 @@ def _plugin(raw: dict[str, Any], kind: str, system: str, pip_url: str) -> Plugin
             or item.get("kind") in _SENSITIVE_KINDS,
             aliases=tuple(item.get("aliases", ())),
             options=tuple(str(option["value"]) for option in item.get("options", ())),
+            words=notes.get("words", {}).get(item["name"], {}),
         )
         for item in raw.get("settings", ())
     }

@@ -333,11 +333,18 @@ class Reader:
             self._wrong_kind(value, "true or false", path)
             return None
         if kind == "options" and setting.options:
-            return self.choice(value, setting.options, path)
+            return self._option(setting, value, path)
         if kind == "decimal" and isinstance(data, (int, float)):
             return data
         self.check_no_secret(setting.name, value, path)
         return self.text(value, path)
+
+    def _option(self, setting: PluginSetting, value: Value, path: str) -> str | None:
+        """One of the setting's options, also by another tool's word for it."""
+        word = value.data.lower() if isinstance(value.data, str) else ""
+        if word in setting.words:
+            return setting.words[word]
+        return self.choice(value, setting.options, path)
 
     def _structured(self, setting: PluginSetting, value: Value, path: str) -> Plain:
         """A list or mapping; one text may stand for a list of one."""

@@ -445,3 +445,11 @@ def test_keys_beside_a_query_are_the_query_s(tasks):
             }
         ]
     }
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("INSERT", "append-only"), ("truncate", "overwrite")]
+)
+def test_other_tools_words_for_an_option_are_translated(tasks, word, meant):
+    *_, read = tasks(*upsert_of_a_model(f", load_method: {word}"))
+    assert read.target.settings["load_method"] == meant

@@ -13,6 +13,7 @@ from pathlib import Path
 import oracledb
 import pytest
 import yaml
+from flext_oracle.target import LOAD_METHODS, STORAGE_MODES
 from flext_singer.conformance import (
     TapUnderTest,
     TargetUnderTest,
@@ -168,3 +169,15 @@ def test_what_about_says_is_what_the_definition_says():
         for setting, schema in said.items():
             secret = bool(schema.get("secret"))
             assert settings[setting].get("sensitive", False) == secret, setting
+
+
+def test_the_definition_translates_the_words_that_the_target_takes():
+    path = Path(__file__).parents[3] / "plugins/flext-oracle/flext-oracle.meltano.yml"
+    (loader,) = yaml.safe_load(path.read_text())["plugins"]["loaders"]
+    words = loader["annotations"]["flexcore"]["words"]
+    assert words == {
+        "load_method": {
+            word: method for method, all_ in LOAD_METHODS.items() for word in all_
+        },
+        "storage_mode": STORAGE_MODES,
+    }
