@@ -12,9 +12,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from flext_oracle_wms.comparing import agrees
 from flext_oracle_wms.errors import NotFoundError, RequestRefusedError, WmsError
 from flext_oracle_wms.listing import read_pages
 from flext_oracle_wms.stage_statuses import reason_of, status_of
@@ -181,35 +181,6 @@ def find(record: Prepared, rows: Mapping[str, Row]) -> Row | None:
     if exact is not None or alone is None or company_of(alone):
         return exact
     return alone
-
-
-def agrees(record: Mapping[str, Any], row: Mapping[str, Any], key: str) -> bool:
-    """Whether a final row holds what was sent, by the fields that both have."""
-    compared = 0
-    for name, value in record.items():
-        if isinstance(value, list):
-            return False  # details are not in the final row
-        if value is None or name == key or name not in row:
-            continue
-        have = row[name]
-        if isinstance(have, dict):
-            have = have.get("key")
-        if not is_same(value, have):
-            return False
-        compared += 1
-    return compared > 0
-
-
-def is_same(sent: object, have: object) -> bool:
-    """Whether two values say the same, one of them perhaps as text."""
-    if isinstance(sent, bool) or isinstance(have, bool):
-        return str(sent).lower() == str(have).lower()
-    if str(sent) == str("" if have is None else have):
-        return True
-    try:
-        return Decimal(str(sent)) == Decimal(str(have))
-    except InvalidOperation:
-        return False
 
 
 class Reconciler:

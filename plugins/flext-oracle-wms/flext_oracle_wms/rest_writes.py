@@ -261,6 +261,6 @@ def is_new(row: Mapping[str, Any], since: str) -> bool:
 
 def same_quantity(fields: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     """Whether a row holds the quantity that was sent."""
-    from flext_oracle_wms.reconciling import is_same  # noqa: PLC0415 - one use
+    from flext_oracle_wms.comparing import is_same  # noqa: PLC0415 - one use
 
     return is_same(fields.get("curr_qty"), row.get("curr_qty"))

@@ -101,6 +101,8 @@ class WmsSink(FlextSink):
                 self.logger.error("%s: %s: %s", self.stream_name, where, reason)  # noqa: TRY400 - one line for each
                 first = first or error
         if first is None:
+            accepted = count - len(self._refusals)
+            self.logger.info("%s: %d records accepted", self.stream_name, accepted)
             return
         accepted = count - len(self._refusals)
         self.record_counter_metric.increment(accepted)

@@ -13,6 +13,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from flext_oracle_wms.comparing import holds_all
 from flext_oracle_wms.documents import (
     Header,
     Prepared,
@@ -162,8 +163,15 @@ class Stager:
         before, held = wait_for_earlier(self.reconciler, records)
         for record in (record for record in records if record.key in held):
             reject(record, held[record.key])
-        left = [self.decided(r, before) for r in records if r.key not in held]
-        accepted = 0
+        wanted = [record for record in records if record.key not in held]
+        left = [self.decided(r, before) for r in wanted if not self.is_idle(r, before)]
+        accepted = len(wanted) - len(left)
+        if accepted:
+            logger.info(
+                "%s: %d records are there as they are, not sent",
+                self.interface.entity,
+                accepted,
+            )
         if not left:
             return accepted
         for sending in range(1, SENDINGS + 1):
@@ -183,6 +191,13 @@ class Stager:
         for record in left:
             reject(record, f"sent {SENDINGS} times without an answer or a trace")
         return accepted
+
+    def is_idle(self, record: Prepared, before: Baseline) -> bool:
+        """Whether an upsert finds all that it would write."""
+        if record.action != "UPSERT" or self.options.upsert_action != "auto":
+            return False
+        row = find(record, before.final)
+        return row is not None and holds_all(record.record, row)
 
     def decided(self, record: Prepared, before: Baseline) -> Prepared:
         """A record with its action code: UPSERT becomes what the record needs."""

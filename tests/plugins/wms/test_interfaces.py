@@ -180,6 +180,24 @@ def test_rows_that_failed_in_earlier_runs_do_not_count(start):
     assert "A" in by_code(stand)
 
 
+def test_an_upsert_of_what_is_there_sends_nothing(start):
+    """Only what is surely the same: 7 is not the code 007."""
+    stand = start(rows=3)
+    rows = [item("A", unit_cost=1.5, barcode="007"), item("B", barcode="x")]
+    write(stand, "item", rows, KEY)
+    before = by_code(stand)
+    log = [*stand.sim.staging.processed]
+    write(stand, "item", rows, KEY)
+    assert by_code(stand) == before
+    assert stand.sim.staging.processed == log
+
+    rows[0] |= {"barcode": 7}
+    rows[1] |= {"unknown_to_the_row": "y"}
+    write(stand, "item", rows, KEY)
+    assert by_code(stand)["A"]["barcode"] == "7"
+    assert len(stand.sim.staging.processed) == 4
+
+
 def test_statuses_are_those_that_stage_status_names(start):
     """120 is in no setting; the environment calls it rejected."""
     stand = start(rows=1, stage_rejected_status=120)
@@ -238,7 +256,8 @@ def test_an_update_that_changes_nothing_is_accepted_by_what_is_there(
         "process",
         lambda *_: stand.rows.delete("stage_item", stand.ids("stage_item")[-1]),
     )
-    write(stand, "item", [item("ITM00001")], KEY, stage_timeout_seconds=2)
+    settings = {"stage_timeout_seconds": 2, "operation_mode": "update"}
+    write(stand, "item", [item("ITM00001")], KEY, **settings)
 
 
 def test_an_update_that_left_the_stage_and_changed_nothing_is_no_success(
