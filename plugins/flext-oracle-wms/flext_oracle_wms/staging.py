@@ -270,6 +270,8 @@ class Stager:
             logger.warning("%s", error)
             return Sent(unknown=group)
         if success:
+            # It names the file group, and whatever it complains about nevertheless.
+            logger.info("%s: %s", self.interface.entity, message)
             return Sent(received=group)
         reason = f"the interface refused it: {message or 'without a message'}"
         if len(group) == 1:

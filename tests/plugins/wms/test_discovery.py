@@ -50,6 +50,15 @@ def test_an_unknown_entity_is_an_error_and_not_an_empty_stream(stand):
     assert "did you mean 'order_hdr'?" in caught.value.fix
 
 
+def test_an_older_version_is_read_and_an_unknown_one_named(stand):
+    """Older versions stay supported for a year; a wrong one is a 404 for everything."""
+    assert len(read(stand, "item", api_version="v9").records("item")) == 30
+    with pytest.raises(WmsError, match="HTTP 404") as caught:
+        tap_of(stand, "item", api_version="v8").discover_streams()
+    assert "v8" in caught.value.where
+    assert "api_version" in caught.value.fix
+
+
 def test_entities_take_wildcards_and_exclusions(stand):
     tap = tap_of(stand, "order_*", exclude_entities="order_lock, *_status")
     names = [stream.name for stream in tap.streams.values()]
