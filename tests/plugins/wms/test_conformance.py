@@ -165,13 +165,15 @@ def test_killed_at_random_while_rows_are_staged_a_rerun_completes_it(
 ):
     """Rows of the dead run are still on their way when the next one begins."""
     config = fresh(tmp_path) | {"batch_size": 5}
-    data = feed("things", [{"id": n} for n in range(1, 41)], ["id"]).encode()
     switches = server.service.switches
     kept = switches.stage_delay_seconds, switches.stage_create_existing
     switches.stage_delay_seconds, switches.stage_create_existing = 1.0, "reject"
     chance = random.Random(seed)  # noqa: S311 - no secret
     try:
-        for _ in range(2):
+        for turn in range(2):
+            # Each run has something new to say of every item.
+            rows = [{"id": n, "name": f"turn {turn}"} for n in range(1, 41)]
+            data = feed("things", rows, ["id"]).encode()
             path = tmp_path / "config.json"
             path.write_text(json.dumps(config))
             process = subprocess.Popen(
