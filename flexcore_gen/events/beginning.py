@@ -7,7 +7,7 @@ import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from flexcore_gen.events import locations, privacy, processes
+from flexcore_gen.events import destinations, locations, privacy, processes
 from flexcore_gen.events.journal import Journal
 from flexcore_gen.events.listener import warn
 from flexcore_gen.events.recorder import Recorder
@@ -20,6 +20,7 @@ from flexcore_gen.events.store import Holder, StoreError
 from flexcore_gen.events.trace import begin_trace
 
 if TYPE_CHECKING:
+    from flexcore_gen.events.destinations import Destination
     from flexcore_gen.events.trace import Trace
 
 EXIT_REFUSED = 75
@@ -76,12 +77,34 @@ def begin(
         journal=journal,
         registry=registry,
         secrets=environment_secrets(project),
+        destinations=_destinations(project, run.environment),
     )
     details = _details(run, options, trace, blocks)
     if has_store_lock:
         details["store_lock"] = _store_key(project, run)
     recorder.start(details)
     return recorder
+
+
+def _destinations(project: Any, environment: str | None) -> list[Destination]:  # noqa: ANN401 - meltano.core.project.Project
+    try:
+        document: dict[str, Any] = {
+            "annotations": _annotated(project.meltano),
+            "environments": [],
+        }
+        if project.environment:
+            own = {"name": environment, "annotations": _annotated(project.environment)}
+            document["environments"] = [own]
+        return destinations.read(destinations.notes_of(document, environment))
+    except Exception as error:  # noqa: BLE001 - the run goes on without them
+        warn(f"nobody is told of this run: {type(error).__name__}: {error}")
+        return []
+
+
+def _annotated(part: Any) -> dict[str, Any]:  # noqa: ANN401 - meltano.core.behavior.canonical.Canonical
+    # `canonical()` would give them too, and take a while with 500 pipelines.
+    found = getattr(part, "_annotations", None)
+    return dict(found.data or {}) if found else {}
 
 
 def _moves_nothing(options: dict[str, Any]) -> bool:

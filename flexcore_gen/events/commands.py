@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flexcore_gen.events import store_commands
+from flexcore_gen.events import delivery_commands, store_commands
 from flexcore_gen.events.command_place import CommandError, Place, store_option
 from flexcore_gen.events.run_state import STATUSES, RunState, fold
 from flexcore_gen.events.store import StoreError
@@ -161,5 +161,5 @@ def _chosen(store: EventStore, run_id: str) -> list[str]:
     return list(reversed(store.find_runs(run_id)))
 
 
-for _each in store_commands.ALL:
+for _each in (*store_commands.ALL, *delivery_commands.ALL):
     events.add_command(_each)

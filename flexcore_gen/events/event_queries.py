@@ -156,6 +156,31 @@ class EventQueries:
         rows = self._rows(f"SELECT {', '.join(RUN_COLUMNS)} FROM runs", {})
         return [dict(zip(RUN_COLUMNS, row, strict=True)) for row in rows]
 
+    def last_sequence(self) -> int:
+        """Return the position of the last event; 0 when there is none."""
+        ((last,),) = self._rows("SELECT coalesce(max(sequence), 0) FROM events", {})
+        return int(last)
+
+    def delivered_up_to(self, destination: str) -> int | None:
+        """Return a destination's position; None when it has none yet."""
+        rows = self._rows(
+            "SELECT max(position) FROM deliveries WHERE destination = :destination",
+            {"destination": destination},
+        )
+        for (position,) in rows:
+            return None if position is None else int(position)
+        return None
+
+    def deliveries(self, limit: int) -> list[dict[str, Any]]:
+        """Return what became of events at destinations, newest first."""
+        names = ("time", "destination", "outcome", "attempts", "event_id", "detail")
+        rows = self._rows(
+            f"SELECT {', '.join(names)} FROM deliveries ORDER BY time DESC "
+            "LIMIT :limit",
+            {"limit": limit},
+        )
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
     def verify(self) -> ChainReport:
         """Recompute the hash chain; name the first event that does not fit."""
         return check(self._event_rows())

@@ -95,19 +95,38 @@ def of_incomplete(
     )
 
 
+def of_quality(done: dict[str, Any], notes: BlockNotes, problems: list[str]) -> Failure:
+    """Return the failure of a block that moved everything, against the rules."""
+    described = {**_described(done, notes), "plugin": None, "problems": problems}
+    return Failure("quality", "quality: " + "; ".join(problems), described)
+
+
+def quality_error(step: Step, problems: list[str]) -> Exception:
+    """Say it, and return the error that makes Meltano end with exit code 1."""
+    warn(
+        f"error: the data breaks the quality rules\n"
+        f"  where: {step.name}: {'; '.join(problems)}\n"
+        f"  fix:   look at the source; the rules are the handlers of type quality "
+        f"under events of ecosystem.yaml"
+    )
+    return _stopping(f"Quality rules are broken in '{step.name}'")
+
+
 def incomplete_error(step: Step, problems: list[str]) -> Exception:
     """Say it, and return the error that makes Meltano end with exit code 1."""
-    from meltano.cli.utils import CliError  # noqa: PLC0415 - rarely
-
     warn(
         f"error: not everything was moved, though all plugins exited 0\n"
         f"  where: {step.name}: {'; '.join(problems)}\n"
         f"  fix:   run it again with --full-refresh; "
         f"`flexcore-gen runs latest` shows the counts"
     )
-    error = CliError(
-        f"Not everything was moved in '{step.name}'", exit_code=EXIT_INCOMPLETE
-    )
+    return _stopping(f"Not everything was moved in '{step.name}'")
+
+
+def _stopping(text: str) -> Exception:
+    from meltano.cli.utils import CliError  # noqa: PLC0415 - rarely
+
+    error = CliError(text, exit_code=EXIT_INCOMPLETE)
     error.printed = True
     error.stops_the_run = True  # type: ignore[attr-defined]
     return error

@@ -51,6 +51,17 @@ CREATE UNIQUE INDEX IF NOT EXISTS events_one_terminal
 CREATE INDEX IF NOT EXISTS events_started
   ON flexcore.events (sequence) WHERE name = 'PipelineStarted';
 CREATE INDEX IF NOT EXISTS events_correlation ON flexcore.events (correlation_id);
+CREATE TABLE IF NOT EXISTS flexcore.deliveries (
+  destination text NOT NULL,
+  position    bigint NOT NULL,
+  event_id    text NOT NULL,
+  outcome     text NOT NULL,
+  attempts    integer NOT NULL,
+  detail      text NOT NULL,
+  time        text NOT NULL
+);
+CREATE INDEX IF NOT EXISTS deliveries_position
+  ON flexcore.deliveries (destination, position);
 CREATE OR REPLACE FUNCTION flexcore.refuse() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
@@ -83,6 +94,9 @@ CREATE OR REPLACE TRIGGER events_no_truncate BEFORE TRUNCATE ON flexcore.events
   FOR EACH STATEMENT EXECUTE FUNCTION flexcore.refuse();
 CREATE OR REPLACE TRIGGER events_next BEFORE INSERT ON flexcore.events
   FOR EACH ROW EXECUTE FUNCTION flexcore.check_next();
+CREATE OR REPLACE TRIGGER deliveries_no_change
+  BEFORE UPDATE OR DELETE ON flexcore.deliveries
+  FOR EACH ROW EXECUTE FUNCTION flexcore.refuse();
 CREATE OR REPLACE VIEW flexcore.runs AS
 WITH said AS (
   -- JSON may spell the character 0, Postgres text cannot hold it.
@@ -106,6 +120,7 @@ WHERE s.name = 'PipelineStarted';
 CREATE OR REPLACE VIEW flexcore.about AS SELECT {SCHEMA_VERSION} AS version;
 ALTER SCHEMA flexcore OWNER TO flexcore_owner;
 ALTER TABLE flexcore.events OWNER TO flexcore_owner;
+ALTER TABLE flexcore.deliveries OWNER TO flexcore_owner;
 ALTER VIEW flexcore.runs OWNER TO flexcore_owner;
 ALTER VIEW flexcore.about OWNER TO flexcore_owner;
 ALTER FUNCTION flexcore.refuse() OWNER TO flexcore_owner;
@@ -114,6 +129,7 @@ REVOKE ALL ON SCHEMA flexcore FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA flexcore FROM PUBLIC, flexcore_writer;
 GRANT USAGE ON SCHEMA flexcore TO flexcore_writer;
 GRANT SELECT, INSERT ON flexcore.events TO flexcore_writer;
+GRANT SELECT, INSERT ON flexcore.deliveries TO flexcore_writer;
 GRANT SELECT ON flexcore.runs, flexcore.about TO flexcore_writer;
 COMMIT;
 """

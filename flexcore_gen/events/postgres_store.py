@@ -44,6 +44,8 @@ except ImportError as error:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flexcore_gen.events.deliveries import Delivery
+
 CONNECT_SECONDS = 3
 """How long a start waits for the server; past it the run's events are spooled."""
 
@@ -66,6 +68,10 @@ SET tcp_keepalives_count = 3;
 _INSERT = (
     f"INSERT INTO events (sequence, {FIELDS}, previous_hash, hash) "  # noqa: S608 - constants
     f"VALUES ({', '.join(['%s'] * 14)})"
+)
+_INSERT_DELIVERY = (
+    "INSERT INTO deliveries (destination, position, event_id, outcome, attempts, "
+    "detail, time) VALUES (%s, %s, %s, %s, %s, %s, %s)"
 )
 _KNOWN = f"SELECT sequence, {FIELDS}, previous_hash, hash FROM events WHERE id = %s"  # noqa: S608 - constants
 _NEXT = f"""
@@ -241,6 +247,24 @@ class PostgresStore(EventQueries):
             if time.monotonic() > deadline:
                 return Holder(run_id)
             time.sleep(0.02)
+
+    def let_go(self, key: str) -> None:
+        """Let go of a lock that `hold` got."""
+        self._held = None
+        with contextlib.suppress(psycopg.Error):
+            self._connection.execute("SELECT pg_advisory_unlock(%s)", (_number(key),))
+
+    def record_delivery(self, delivery: Delivery) -> None:
+        """Keep what became of an event at a destination."""
+        values = list(vars(delivery).values())
+
+        def insert() -> None:
+            self._connection.execute(_INSERT_DELIVERY, values)
+
+        try:
+            self._again(insert)
+        except psycopg.Error as error:
+            raise self._away(error) from None
 
     def _rows(self, query: str, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         yield from self._rows_of(_NAMED.sub(r"%(\1)s", query), values)

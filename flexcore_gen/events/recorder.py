@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from flexcore_gen.events import (
+    background,
     failure,
     plugin_starts,
     processes,
@@ -25,6 +26,7 @@ from flexcore_gen.events.block_notes import BlockNotes
 from flexcore_gen.events.dbt_results import DbtArtifacts, artifacts_of
 from flexcore_gen.events.listener import warn
 from flexcore_gen.events.locations import flexcore_directory
+from flexcore_gen.events.quality import QualityRules
 from flexcore_gen.events.run_event import RunEvent
 from flexcore_gen.events.sensitive_settings import (
     add_secrets_by_name,
@@ -37,6 +39,7 @@ from flexcore_gen.events.termination import Termination
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flexcore_gen.events.destinations import Destination
     from flexcore_gen.events.journal import Journal
     from flexcore_gen.events.masking import Secrets
     from flexcore_gen.events.running import RunningRun, RunRegistry
@@ -54,6 +57,7 @@ class Recorder:
         journal: Journal,
         registry: RunRegistry,
         secrets: Secrets,
+        destinations: list[Destination],
     ) -> None:
         self._run = run
         self._steps = steps
@@ -61,6 +65,8 @@ class Recorder:
         self._journal = journal
         self._registry = registry
         self._secrets = secrets
+        self._destinations = destinations
+        self._quality = QualityRules(destinations, run.pipeline)
         self._settings: dict[str, dict[str, Any]] = {}
         self._last_event: str | None = None
         self._notes = BlockNotes()
@@ -90,6 +96,12 @@ class Recorder:
             {**details, "startup_seconds": self._startup_seconds},
         )
         self._enter_step()
+        if any(
+            d.wants("PipelineStarted", self._run.pipeline) for d in self._destinations
+        ):
+            background.start(
+                self._destinations, self._run.run_id, self._project.root, wait=False
+            )
 
     # -- what the listener hears -----------------------------------------------
 
@@ -132,6 +144,9 @@ class Recorder:
                 step, done, self._notes, str(error), exit_codes
             )
             return
+        if step.kind == EXTRACT_LOAD:
+            self._refuse_false_success(step, done)
+        self._refuse_bad_quality(step, done)
         if step.kind == EXTRACT_LOAD:
             self._extract_load_done(step, done)
         elif step.kind == TRANSFORMATION:
@@ -191,7 +206,6 @@ class Recorder:
 
     def _extract_load_done(self, step: Step, done: dict[str, Any]) -> None:
         notes = self._notes
-        self._refuse_false_success(step, done)
         extracted, loaded = notes.rows_extracted(), notes.rows_loaded()
         self._rows_extracted += extracted
         self._rows_loaded += loaded
@@ -261,6 +275,13 @@ class Recorder:
         self._failure = failure.of_incomplete(step, done, notes, problems)
         raise failure.incomplete_error(step, problems)
 
+    def _refuse_bad_quality(self, step: Step, done: dict[str, Any]) -> None:
+        said = {"streams": self._notes.streams(), "tests": done.get("tests")}
+        is_last = step.index == len(self._steps) - 1
+        if problems := self._quality.judge(said, is_last=is_last):
+            self._failure = failure.of_quality(done, self._notes, problems)
+            raise failure.quality_error(step, problems)
+
     def _maps_streams(self, step: Step) -> bool:
         """Whether records may be dropped or renamed on the way, on purpose."""
         return len(step.plugins) > 2 or any(  # noqa: PLR2004 - a mapper in between
@@ -316,6 +337,7 @@ class Recorder:
             )
             self._registry.leave()
             self._journal.close()
+        background.start(self._destinations, self._run.run_id, self._project.root)
 
     def _signal(self) -> str | None:
         """Say which signal ended the run, if one did."""

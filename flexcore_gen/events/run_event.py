@@ -25,6 +25,7 @@ TYPES = {
     "PipelineCompleted": "flexcore.pipeline.completed.v1",
     "PipelineFailed": "flexcore.pipeline.failed.v1",
     "PipelineLost": "flexcore.pipeline.lost.v1",
+    "FreshnessMissed": "flexcore.freshness.missed.v1",
 }
 """Event name to CloudEvents type; the number grows when `data` changes its shape."""
 

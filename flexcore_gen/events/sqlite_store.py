@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from flexcore_gen.events.deliveries import Delivery
     from flexcore_gen.events.store import Holder
 
 BUSY_SECONDS = 2.0
@@ -98,6 +99,18 @@ LEFT JOIN events e ON e.aggregate_id = s.aggregate_id AND e.name IN ({TERMINAL_S
 WHERE s.name = 'PipelineStarted';
 PRAGMA user_version = {_SCHEMA_VERSION};
 """
+
+
+_DELIVERIES = """\
+CREATE TABLE IF NOT EXISTS deliveries (
+  destination TEXT NOT NULL,
+  position    INTEGER NOT NULL,
+  event_id    TEXT NOT NULL,
+  outcome     TEXT NOT NULL,
+  attempts    INTEGER NOT NULL,
+  detail      TEXT NOT NULL,
+  time        TEXT NOT NULL
+)"""
 
 
 class SqliteStore(EventQueries):
@@ -231,6 +244,34 @@ class SqliteStore(EventQueries):
         """Return None: see `hold`."""
         del key
         return None
+
+    def let_go(self, key: str) -> None:
+        """Do nothing: see `hold`."""
+
+    def delivered_up_to(self, destination: str) -> int | None:
+        """Return a destination's position; see `EventStore.delivered_up_to`."""
+        return super().delivered_up_to(destination) if self._delivers() else None
+
+    def deliveries(self, limit: int) -> list[dict[str, Any]]:
+        """Return what became of events; see `EventStore.deliveries`."""
+        return super().deliveries(limit) if self._delivers() else []
+
+    def _delivers(self) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'deliveries'"
+        return any(True for _ in self._rows(query, {}))
+
+    def record_delivery(self, delivery: Delivery) -> None:
+        """Keep what became of an event at a destination."""
+        try:
+            # Stores that were made before there were deliveries get theirs now.
+            self._connection.execute(_DELIVERIES)
+            self._connection.execute(
+                "INSERT INTO deliveries VALUES (:destination, :position, :event_id, "
+                ":outcome, :attempts, :detail, :time)",
+                vars(delivery),
+            )
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
 
     def _rows(self, query: str, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         try:

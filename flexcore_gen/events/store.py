@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flexcore_gen.events.chain import ChainReport
+    from flexcore_gen.events.deliveries import Delivery
     from flexcore_gen.events.event_queries import Filter, Page
     from flexcore_gen.events.run_event import RunEvent, StoredEvent
 
@@ -80,6 +81,26 @@ class EventStore(Protocol):
 
     def holder(self, key: str) -> Holder | None:
         """Return who holds a lock; None when nobody does."""
+        ...
+
+    def let_go(self, key: str) -> None:
+        """Let go of a lock that `hold` got."""
+        ...
+
+    def last_sequence(self) -> int:
+        """Return the position of the last event; 0 when there is none."""
+        ...
+
+    def delivered_up_to(self, destination: str) -> int | None:
+        """Return a destination's position; None when it has none yet."""
+        ...
+
+    def deliveries(self, limit: int) -> list[dict[str, Any]]:
+        """Return what became of events at destinations, newest first."""
+        ...
+
+    def record_delivery(self, delivery: Delivery) -> None:
+        """Keep what became of an event at a destination."""
         ...
 
     def events(
