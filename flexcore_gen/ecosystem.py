@@ -30,6 +30,7 @@ from flexcore_gen.shapes import (
 )
 from flexcore_gen.sources import Sources, load_sources, merge
 from flexcore_gen.warehouse_reading import merged_warehouse, read_warehouse
+from flexcore_gen.watch_reading import read_watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,6 +135,7 @@ class _EcosystemReader:
                 )
                 else None
             ),
+            watch=read_watch(entries.get("watch"), reader),
             owned=(
                 reader.texts(entries["owned"], "owned") if "owned" in entries else ()
             ),

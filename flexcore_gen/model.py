@@ -118,6 +118,18 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """How runs are watched."""
+
+    targets: tuple[str, ...] = ("127.0.0.1:9464",)
+    chat: bool = False
+    emails: tuple[str, ...] = ()
+    smtp_server: str = ""
+    smtp_from: str = ""
+    smtp_username: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ecosystem:
     """Everything that ecosystem.yaml, pipelines/ and config/ say.
 
@@ -138,6 +150,7 @@ class Ecosystem:
     defaults: Mapping[str, Plain] = field(default_factory=dict)
     install: str = "shared"
     state_backend: str | None = None
+    watch: Watch = field(default_factory=Watch)
     owned: tuple[str, ...] = ()
     remarks: tuple[Problem, ...] = ()
 

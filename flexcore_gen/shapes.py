@@ -209,6 +209,18 @@ EVENTS = Shape(
         Field("exporters", "any", "Where events are exported to: a list."),
     ),
 )
+WATCH = Shape(
+    "watch",
+    "How runs are watched: for the outputs prometheus and grafana.",
+    (
+        Field("targets", "texts", "Where metrics are served, host:port."),
+        Field("chat", "boolean", "Alerts go to a Slack-compatible webhook."),
+        Field("emails", "texts", "Alerts go to these addresses."),
+        Field("smtp_server", "text", "host:port of the mail server, with STARTTLS."),
+        Field("smtp_from", "text", "Sender of alerts."),
+        Field("smtp_username", "text", "Who logs in; its password is a file."),
+    ),
+)
 ECOSYSTEM = Shape(
     "ecosystem",
     "What is connected to what.",
@@ -228,6 +240,7 @@ ECOSYSTEM = Shape(
         Field("environments", "names", "Overlays stand in config/<environment>.yaml."),
         Field("default_environment", "name", "Else the first of environments."),
         Field("events", "shape", "History of runs.", shape=EVENTS),
+        Field("watch", "shape", "Metrics and alerts.", shape=WATCH),
         Field("outputs", "texts", "What generate renders.", choices=OUTPUTS),
         Field(
             "install",
