@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "plan": ("planning", "plan", "Show the tasks that pipelines become."),
     "generate": ("generate", "generate", "Render every file of the project."),
     "check": ("generate", "check", "Fail if generate would change anything."),
+    "diff": ("diff", "diff", "Show what differs between two environments."),
     "explain": ("explain", "explain", "Show which lines made a rendered file."),
     "dbt-models": (
         "dbt_models",
