@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flexcore_gen.connection_reading import read_connections
+from flexcore_gen.deploy_reading import read_deployment
 from flexcore_gen.errors import (
     InvalidEcosystemError,
     Problem,
@@ -119,6 +120,7 @@ class _EcosystemReader:
             folder=self.sources.root,
             events=self._events(entries.get("events"), "events"),
             defaults=defaults,
+            deployment=read_deployment(entries.get("deploy"), reader),
             install=(
                 reader.choice(
                     entries["install"], ECOSYSTEM.field("install").choices, "install"
@@ -227,6 +229,11 @@ class _EcosystemReader:
             defaults=(
                 self._defaults(merge(entries.get("defaults"), own["defaults"]))
                 if "defaults" in own
+                else None
+            ),
+            deployment=(
+                read_deployment(merge(entries.get("deploy"), own["deploy"]), reader)
+                if "deploy" in own
                 else None
             ),
         )

@@ -44,6 +44,7 @@ def as_seen_in(ecosystem: Ecosystem, environment: Environment) -> Ecosystem:
         pipelines=tuple(
             _pipeline(pipeline, environment) for pipeline in ecosystem.pipelines
         ),
+        deployment=ecosystem.deployment_in(environment),
         events={**ecosystem.events, **environment.events},
         defaults=ecosystem.defaults
         if environment.defaults is None

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flexcore_gen.deployment import Deployment
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -115,6 +117,7 @@ class Environment:
     steps: Mapping[tuple[str, str], Mapping[str, Plain]] = field(default_factory=dict)
     events: Mapping[str, Plain] = field(default_factory=dict)
     defaults: Mapping[str, Plain] | None = None
+    deployment: Deployment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ class Ecosystem:
     folder: Path | None = None
     events: Mapping[str, Plain] = field(default_factory=dict)
     defaults: Mapping[str, Plain] = field(default_factory=dict)
+    deployment: Deployment = field(default_factory=Deployment)
     install: str = "shared"
     state_backend: str | None = None
     watch: Watch = field(default_factory=Watch)
@@ -159,3 +163,11 @@ class Ecosystem:
         if environment and name in environment.connections:
             return environment.connections[name]
         return self.connections[name]
+
+    def warehouse_in(self, environment: Environment) -> Warehouse:
+        """The warehouse as one environment sees it."""
+        return environment.warehouse or self.warehouse
+
+    def deployment_in(self, environment: Environment) -> Deployment:
+        """How one environment is deployed."""
+        return environment.deployment or self.deployment

@@ -16,7 +16,7 @@ import click
 from flexcore_gen.cli import cli
 from flexcore_gen.json_schema import KINDS, json_schema
 from flexcore_gen.known_plugins import TRANSFORM, known_plugins
-from flexcore_gen.shapes import ECOSYSTEM, OVERLAY, PIPELINE, REQUEST, WAREHOUSE
+from flexcore_gen.shapes import DEPLOY, ECOSYSTEM, OVERLAY, PIPELINE, REQUEST, WAREHOUSE
 from flexcore_gen.write import write_file
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from flexcore_gen.known_plugins import Plugin
     from flexcore_gen.shapes import Field, Shape
 
+#: Shapes that have a table of their own.
+_OWN_TABLE = (WAREHOUSE, PIPELINE, DEPLOY)
 _HEADER = "<!-- Written by `python -m flexcore_gen.reference`; do not edit. -->\n"
 
 
@@ -108,6 +110,7 @@ def _ecosystem() -> Iterator[str]:
     for title, shape in (
         ("ecosystem.yaml", ECOSYSTEM),
         ("warehouse", WAREHOUSE),
+        ("deploy", DEPLOY),
         ("pipelines/*.yaml: pipeline", PIPELINE),
         ("pipelines/*.yaml: the request form", REQUEST),
         ("config/<environment>.yaml", OVERLAY),
@@ -122,7 +125,7 @@ def _rows(shape: Shape, prefix: str) -> Iterator[str]:
         name = f"{prefix}{field.name}"
         need = " **needed**" if field.required else ""
         yield f"| `{name}` | {_value(field)}{need} | {_cell(field.description)} |"
-        if field.shape is None or field.shape is WAREHOUSE or field.shape is PIPELINE:
+        if field.shape is None or field.shape in _OWN_TABLE:
             continue
         inner = {"shapes": f"{name}[].", "named": f"{name}.*."}
         yield from _rows(field.shape, inner.get(field.kind, f"{name}."))

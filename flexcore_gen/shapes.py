@@ -27,6 +27,8 @@ OUTPUTS = (
 )
 #: Engines that start several steps or pipelines at the same time.
 PARALLEL_OUTPUTS = ("airflow", "kubernetes")
+#: What a compose stack may hold beside the runner and Postgres.
+DEPLOY_PARTS = ("redis", "prometheus", "grafana")
 WAREHOUSE_SYSTEMS = ("duckdb", "postgres", "oracle")
 
 
@@ -221,6 +223,113 @@ WATCH = Shape(
         Field("smtp_username", "text", "Who logs in; its password is a file."),
     ),
 )
+DEPLOY = Shape(
+    "deploy",
+    "How the project is deployed; every key has a default.",
+    (
+        Field(
+            "image",
+            "shape",
+            "The image that runs pipelines.",
+            shape=Shape(
+                "image",
+                "An image, by tag or, which cannot change, by digest.",
+                (
+                    Field("repository", "text", "Default flexcore."),
+                    Field("tag", "text", "Default latest; not beside digest."),
+                    Field("digest", "text", "sha256: and 64 hexadecimal digits."),
+                ),
+            ),
+        ),
+        Field("namespace", "name", "Kubernetes namespace; default flexcore."),
+        Field("time_zone", "text", "Of schedules, as Europe/Berlin; default Etc/UTC."),
+        Field(
+            "resources",
+            "shape",
+            "Limits of one run.",
+            shape=Shape(
+                "resources",
+                "Limits of one run.",
+                (
+                    Field("cpus", "text", "Processors, as 0.5; default 1."),
+                    Field("memory_mb", "integer", "MiB; default 1024."),
+                    Field("disk_mb", "integer", "MiB of scratch; default 4096."),
+                ),
+            ),
+        ),
+        Field(
+            "secrets",
+            "shape",
+            "Where deployed pipelines find secrets.",
+            shape=Shape(
+                "secrets",
+                "Where deployed pipelines find secrets.",
+                (
+                    Field(
+                        "backend",
+                        "text",
+                        "env, file (default), or vault through External Secrets.",
+                        choices=("env", "file", "vault"),
+                    ),
+                    Field("store", "name", "vault: the External Secrets store."),
+                    Field(
+                        "store_kind",
+                        "text",
+                        "vault: kind of the store; default ClusterSecretStore.",
+                        choices=("ClusterSecretStore", "SecretStore"),
+                    ),
+                ),
+            ),
+        ),
+        Field(
+            "postgres",
+            "shape",
+            "An external Postgres for state and events; compose else brings one.",
+            shape=Shape(
+                "postgres",
+                "A Postgres server.",
+                (
+                    Field("host", "text", "Host name.", required=True),
+                    Field("port", "integer", "Default 5432."),
+                    Field("database", "identifier", "Default flexcore."),
+                    Field("username", "identifier", "Default flexcore."),
+                    Field("password", "text", "A ${NAME}; default POSTGRES_PASSWORD."),
+                ),
+            ),
+        ),
+        Field(
+            "parts",
+            "texts",
+            "Optional parts of the compose stack.",
+            choices=DEPLOY_PARTS,
+        ),
+        Field(
+            "airflow",
+            "shape",
+            "What is asked of Airflow.",
+            shape=Shape(
+                "airflow",
+                "What is asked of Airflow.",
+                (
+                    Field(
+                        "executor",
+                        "text",
+                        "Default LocalExecutor.",
+                        choices=(
+                            "LocalExecutor",
+                            "CeleryExecutor",
+                            "KubernetesExecutor",
+                        ),
+                    ),
+                    Field("retries", "integer", "Of a task; default 2."),
+                    Field("retry_delay_minutes", "integer", "Default 5."),
+                    Field("timeout_minutes", "integer", "Of a task; default 240."),
+                ),
+            ),
+        ),
+        Field("egress", "texts", "Kubernetes: CIDR:port that pods may reach."),
+    ),
+)
 ECOSYSTEM = Shape(
     "ecosystem",
     "What is connected to what.",
@@ -242,6 +351,7 @@ ECOSYSTEM = Shape(
         Field("events", "shape", "History of runs.", shape=EVENTS),
         Field("watch", "shape", "Metrics and alerts.", shape=WATCH),
         Field("outputs", "texts", "What generate renders.", choices=OUTPUTS),
+        Field("deploy", "shape", "How it is deployed.", shape=DEPLOY),
         Field(
             "install",
             "text",
@@ -260,6 +370,7 @@ OVERLAY = Shape(
         Field("connections", "named", "Merged over connections.", shape=CONNECTION),
         Field("pipelines", "any", "pipeline name, step name, settings."),
         Field("events", "shape", "Merged over events.", shape=EVENTS),
+        Field("deploy", "shape", "Merged over deploy.", shape=DEPLOY),
         Field("defaults", "any", "Merged over defaults."),
     ),
 )
