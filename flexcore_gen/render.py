@@ -44,6 +44,18 @@ class _Dumper(_DUMPER):  # type: ignore[misc,valid-type] # C or Python, by machi
         return True
 
 
+def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Several lines as a block, as a person would write them."""
+    style = "|" if "\n" in text and not text.endswith("\n\n") else None
+    node: yaml.ScalarNode = dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style=style
+    )
+    return node
+
+
+_Dumper.add_representer(str, _text_node)
+
+
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
     """A file's bytes with what was planned about it."""
