@@ -251,4 +251,6 @@ def _details(
         "trace_id": trace.trace_id,
         "span_id": trace.span_id,
         "parent_span_id": trace.parent_span_id,
+        "openlineage_parent": os.environ.get("OPENLINEAGE_PARENT_ID"),
+        "openlineage_root": os.environ.get("OPENLINEAGE_ROOT_PARENT_ID"),
     }

@@ -22,7 +22,7 @@ from flexcore_gen.events.deliveries import Delivery, beginning
 from flexcore_gen.events.destinations import IN_RUN, Destination, DestinationError
 from flexcore_gen.events.http_post import AwayError, RefusedError
 from flexcore_gen.events.run_event import utc_now
-from flexcore_gen.events.sending import sender_of
+from flexcore_gen.events.sending import Surroundings, sender_of
 from flexcore_gen.events.store import StoreError, open_store
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class _Worker:
     ) -> None:
         self._destination = destination
         self._store = store
-        self._root = root
+        self._around = Surroundings(root, store)
         self._report = report
 
     def bring_up_to_date(
@@ -139,7 +139,7 @@ class _Worker:
         for attempt in range(1, attempts + 1):
             try:
                 send = sender_of(destination)
-                detail = send(destination, stored, self._root)
+                detail = send(destination, stored, self._around)
             except AwayError as error:
                 problem = destination.secrets.mask(str(error))
                 if attempt == attempts:

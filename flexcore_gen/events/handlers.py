@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
     from flexcore_gen.events.destinations import Destination
     from flexcore_gen.events.run_event import StoredEvent
+    from flexcore_gen.events.sending import Surroundings
 
 
-def webhook(destination: Destination, stored: StoredEvent, root: Path) -> str:
+def webhook(destination: Destination, stored: StoredEvent, around: Surroundings) -> str:
     """POST the event as CloudEvents JSON, signed when there is a secret.
 
     The signature is HMAC-SHA256 over `<timestamp>.<body>`, so that neither the body
     nor its age can be changed: `FlexCore-Signature: t=<unix seconds>,v1=<hex>`.
     """
-    del root
+    del around
     body = json.dumps(cloud_event(stored), ensure_ascii=False).encode()
     headers = {
         "Content-Type": "application/cloudevents+json; charset=utf-8",
@@ -65,7 +66,9 @@ def cloud_event(stored: StoredEvent) -> dict[str, Any]:
     }
 
 
-def audit_log(destination: Destination, stored: StoredEvent, root: Path) -> str:
+def audit_log(
+    destination: Destination, stored: StoredEvent, around: Surroundings
+) -> str:
     """Add the envelope as one line to a file (0600), or to syslog."""
     line = json.dumps(stored.envelope(), sort_keys=True, ensure_ascii=False)
     if destination.settings.get("syslog"):
@@ -74,7 +77,7 @@ def audit_log(destination: Destination, stored: StoredEvent, root: Path) -> str:
         syslog.openlog("flexcore", syslog.LOG_PID, syslog.LOG_AUTH)
         syslog.syslog(syslog.LOG_INFO, line)
         return "syslog"
-    path = root / destination.text("path", ".flexcore/audit.jsonl")
+    path = around.root / destination.text("path", ".flexcore/audit.jsonl")
     append_line(path, line)
     return str(path)
 

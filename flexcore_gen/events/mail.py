@@ -11,18 +11,17 @@ from flexcore_gen.events.destinations import DestinationError, timeout_of
 from flexcore_gen.events.http_post import AwayError, RefusedError, is_local
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from flexcore_gen.events.destinations import Destination
     from flexcore_gen.events.run_event import StoredEvent
+    from flexcore_gen.events.sending import Surroundings
 
 _TEMPORARY = range(400, 500)
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
-def email(destination: Destination, stored: StoredEvent, root: Path) -> str:
+def email(destination: Destination, stored: StoredEvent, around: Surroundings) -> str:
     """Send one message by SMTP: STARTTLS unless `security` says otherwise."""
-    del root
+    del around
     host = destination.text("host")
     security = destination.text("security", "starttls")
     if security not in _PORTS:

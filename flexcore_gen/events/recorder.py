@@ -224,12 +224,16 @@ class Recorder:
                 "streams": streams,
             },
         )
+        settings = self._settings.get(step.loader, {})
         self._write(
             "TargetLoaded",
             {
                 **done,
                 "plugin": step.loader,
-                "destination": _destination(self._settings.get(step.loader, {})),
+                "destination": _destination(settings),
+                "schema": settings.get("schema"),
+                "port": settings.get("port"),
+                "database": settings.get("service_name"),
                 "rows": loaded,
                 "streams": {
                     stream: {"rows": side.records, "rejected": side.rejected}

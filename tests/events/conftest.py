@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import select
 import shutil
 import signal
 import sqlite3
@@ -274,3 +275,42 @@ def place(request, tmp_path):
     if request.param == "postgres":
         return request.getfixturevalue("postgres_place")
     return SqlitePlace(tmp_path / "store" / "events.db")
+
+
+RECEIVERS = Path(__file__).parents[1] / "fakes" / "receivers"
+
+
+class Receiver:
+    """A server of its own process that keeps what it receives."""
+
+    def __init__(self, script, log, *words):
+        self.log = log
+        self.process = subprocess.Popen(
+            [sys.executable, RECEIVERS / script, log, *words],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert select.select([self.process.stdout], [], [], 30)[0]
+        self.port = int(self.process.stdout.readline())
+
+    def received(self):
+        if not self.log.exists():
+            return []
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def stop(self):
+        self.process.kill()
+        self.process.communicate(timeout=10)
+
+
+@pytest.fixture
+def http(tmp_path):
+    receiver = Receiver("http_receiver.py", tmp_path / "http.jsonl")
+    yield receiver
+    receiver.stop()
+
+
+@pytest.fixture
+def receivers():
+    """Starts other kinds of receivers; the test stops them."""
+    return Receiver

@@ -6,14 +6,10 @@ import hmac
 import ipaddress
 import json
 import os
-import select
 import signal
 import stat
-import subprocess
-import sys
 import time
 from email import message_from_string
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -24,36 +20,7 @@ from flexcore_gen.events import delivery
 from flexcore_gen.events.destinations import read
 from flexcore_gen.events.run_event import RunEvent
 
-RECEIVERS = Path(__file__).parents[1] / "fakes" / "receivers"
 SECRET = "s3cret-4711"
-
-
-class Receiver:
-    def __init__(self, script, log, *words):
-        self.log = log
-        self.process = subprocess.Popen(
-            [sys.executable, RECEIVERS / script, log, *words],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert select.select([self.process.stdout], [], [], 30)[0]
-        self.port = int(self.process.stdout.readline())
-
-    def received(self):
-        if not self.log.exists():
-            return []
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
-
-    def stop(self):
-        self.process.kill()
-        self.process.communicate(timeout=10)
-
-
-@pytest.fixture
-def http(tmp_path):
-    receiver = Receiver("http_receiver.py", tmp_path / "http.jsonl")
-    yield receiver
-    receiver.stop()
 
 
 def event(name="PipelineFailed", run="r1", **data):
@@ -223,11 +190,11 @@ def certificate(tmp_path):
      ("plain", "refused"), ("unknown", "refused")],
 )  # fmt: skip
 def test_mail_goes_by_starttls_or_not_at_all(
-    place, deliver, certificate, tmp_path, mode, outcome
+    place, deliver, certificate, receivers, tmp_path, mode, outcome
 ):
     if place.table != "events":
         return
-    receiver = Receiver("smtp_receiver.py", tmp_path / "smtp", *certificate, mode)
+    receiver = receivers("smtp_receiver.py", tmp_path / "smtp", *certificate, mode)
     try:
         (report,) = deliver(
             {
