@@ -4,9 +4,12 @@
     python benchmarks/generate.py 500 --meltano     also Meltano's own start-up
 
 Each size is a project of its own with one file per pipeline (extract, transform,
-two loads) and twenty connections. Times are wall / CPU seconds of the real command,
-start-up included: `first` writes every file, `again` changes nothing, `check`
-compares, `one more` adds a pipeline.
+two loads), twenty connections and three environments: overlays change every
+connection, and a setting of every tenth pipeline. Times are wall / CPU seconds of the
+real command, start-up included: `first` writes every file, `again` changes nothing,
+`check` compares, `one more` adds a pipeline, `diff` renders two environments. `MB` is
+the highest peak of them; `CPU µs each` is of `again`, and stays the same where nothing
+is quadratic.
 """
 
 from __future__ import annotations
@@ -52,7 +55,8 @@ def main() -> None:
     parser.add_argument("sizes", type=int, nargs="*", default=[50, 500, 5000])
     parser.add_argument("--meltano", action="store_true")
     arguments = parser.parse_args()
-    header = ("pipelines", "first", "again", "check", "one more", "CPU µs each")
+    header = ("pipelines", "first", "again", "check", "one more", "diff", "MB")
+    header += ("CPU µs each",)
     print("  ".join(f"{name:>11}" for name in header))
     for size in arguments.sizes:
         with tempfile.TemporaryDirectory() as name:
@@ -63,8 +67,10 @@ def main() -> None:
             check = timed(root, "check")
             write_pipeline(root, size)
             one_more = timed(root, "generate")
-            times = (first, again, check, one_more)
-            row = [f"{size}", *(f"{wall:.2f}/{cpu:.2f}" for wall, cpu in times)]
+            difference = timed(root, "diff", "development", "production")
+            costs = (first, again, check, one_more, difference)
+            row = [f"{size}", *(f"{wall:.2f}/{cpu:.2f}" for wall, cpu, _ in costs)]
+            row.append(f"{max(peak for _, _, peak in costs):.0f}")
             row.append(f"{again[1] / size * 1e6:.0f}")
             print("  ".join(f"{cell:>11}" for cell in row), flush=True)
             if arguments.meltano:
@@ -87,8 +93,24 @@ def write_project(root: Path, size: int) -> None:
         "  wms: {system: oracle-wms, base_url: 'https://wms.example.com/prod', "
         "username: app, password: '${WMS_PASSWORD}'}"
     )
-    lines.append("environments: [development, production]")
+    lines.append("environments: [development, staging, production]")
+    lines.append(
+        "outputs: [meltano, dbt, prometheus, grafana, github_actions, gitlab_ci]"
+    )
     (root / "ecosystem.yaml").write_text("\n".join(lines) + "\n")
+    (root / "config").mkdir()
+    for environment in ("staging", "production"):
+        lines = ["connections:"]
+        lines += [
+            f"  oracle-{number}: {{host: db{number}.{environment}.example.com}}"
+            for number in range(CONNECTIONS)
+        ]
+        lines.append("pipelines:")
+        lines += [
+            f"  customers-{number}: {{sync-wms: {{batch_size: 100}}}}"
+            for number in range(0, size, 10)
+        ]
+        (root / f"config/{environment}.yaml").write_text("\n".join(lines) + "\n")
     (root / "pipelines").mkdir()
     for number in range(size):
         write_pipeline(root, number)
@@ -102,24 +124,20 @@ def write_pipeline(root: Path, number: int) -> None:
     (root / f"pipelines/customers-{number}.yaml").write_text(text)
 
 
-def timed(root: Path, command: str) -> tuple[float, float]:
-    """Wall and CPU seconds of one command."""
-    before = os.times()
+def timed(root: Path, command: str, *more: str) -> tuple[float, float, float]:
+    """Wall and CPU seconds of one command, and its peak in MB."""
     start = time.perf_counter()
-    run = subprocess.run(
-        [COMMAND, command],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    seconds = time.perf_counter() - start
-    if run.returncode:
-        sys.exit(f"flexcore-gen {command} failed:\n{run.stderr}")
-    after = os.times()
-    cpu = after.children_user + after.children_system
-    return seconds, cpu - before.children_user - before.children_system
+    with (root / "said").open("w+") as said:
+        process = subprocess.Popen(
+            [COMMAND, command, *more], cwd=root, stdout=subprocess.DEVNULL, stderr=said
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode and command != "diff":
+            said.seek(0)
+            sys.exit(f"flexcore-gen {command} failed:\n{said.read()}")
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def print_meltano(root: Path) -> None:
