@@ -17,6 +17,7 @@ from flexcore_gen.errors import (
     sorted_problems,
     suggest,
 )
+from flexcore_gen.events_reading import read_events
 from flexcore_gen.known_plugins import KnownPlugins, known_plugins
 from flexcore_gen.loading import Value
 from flexcore_gen.model import Connection, Ecosystem, Environment
@@ -24,7 +25,6 @@ from flexcore_gen.pipeline_reading import PipelineReader, check_uses
 from flexcore_gen.reading import Reader
 from flexcore_gen.shapes import (
     ECOSYSTEM,
-    EVENTS,
     OUTPUTS,
     OVERLAY,
     PARALLEL_OUTPUTS,
@@ -118,7 +118,7 @@ class _EcosystemReader:
             mark=main.mark,
             source=self.sources.main_file,
             folder=self.sources.root,
-            events=self._events(entries.get("events"), "events"),
+            events=read_events(entries.get("events"), "events", self.reader),
             defaults=defaults,
             deployment=read_deployment(entries.get("deploy"), reader),
             install=(
@@ -225,7 +225,7 @@ class _EcosystemReader:
             name=name,
             connections=connections,
             warehouse=warehouse,
-            events=self._events(own.get("events"), "events"),
+            events=read_events(own.get("events"), "events", self.reader),
             defaults=(
                 self._defaults(merge(entries.get("defaults"), own["defaults"]))
                 if "defaults" in own
@@ -345,15 +345,6 @@ class _EcosystemReader:
         )
 
     # the rest ------------------------------------------------------------
-
-    def _events(self, value: Value | None, path: str) -> dict[str, Plain]:
-        if value is None:
-            return {}
-        entries = self.reader.fields(value, EVENTS, path)
-        return {
-            key: self.reader.anything(item, f"{path}.{key}")
-            for key, item in entries.items()
-        }
 
     def _defaults(self, value: Value | None) -> dict[str, Plain]:
         if value is None:

@@ -202,13 +202,99 @@ WAREHOUSE = Shape(
         Field("schema", "identifier", "Schema of the dbt models; default analytics."),
     ),
 )
+EVENT_NAMES = (
+    "PipelineStarted",
+    "DataExtracted",
+    "DataExtractionCompleted",
+    "SchemaChanged",
+    "TransformationStarted",
+    "DataTransformationCompleted",
+    "TargetLoaded",
+    "CommandCompleted",
+    "PipelineCompleted",
+    "PipelineFailed",
+    "PipelineLost",
+    "FreshnessMissed",
+)
+_PLAIN_TEXT = Field(
+    "insecure_plain_text", "boolean", "Send in clear to another machine all the same."
+)
+_TOLD = (
+    Field("name", "text", "Its name in `events deliver`; default its type."),
+    Field("events", "texts", "Only of these.", choices=EVENT_NAMES),
+    Field("pipelines", "texts", "Only of these pipelines."),
+    Field("timeout_seconds", "integer", "For one attempt; default 10."),
+    Field("attempts", "integer", "Before it waits for the next start; default 5."),
+)
+QUALITY_RULE = Shape(
+    "quality rule",
+    "How many rows of a stream are right.",
+    (
+        Field("min_rows", "integer", "At least so many."),
+        Field("max_rows", "integer", "At most so many."),
+        Field("max_rejected", "integer", "At most so many rejected."),
+    ),
+)
+HANDLER = Shape(
+    "handler",
+    "Who is told of events, or judges a run.",
+    (
+        Field(
+            "type",
+            "text",
+            "What it is.",
+            required=True,
+            choices=("webhook", "email", "quality", "audit_log"),
+        ),
+        *_TOLD,
+        Field("url", "text", "webhook: where events are sent by POST."),
+        Field("secret", "text", "webhook: a ${NAME}; signs each body."),
+        Field("host", "text", "email: the SMTP server."),
+        Field("port", "integer", "email: default 587, 465 or 25 by security."),
+        Field(
+            "security",
+            "text",
+            "email: default starttls.",
+            choices=("starttls", "tls", "none"),
+        ),
+        Field("username", "text", "email: who logs in."),
+        Field("password", "text", "email: a ${NAME}."),
+        Field("from", "text", "email: the sender."),
+        Field("to", "texts", "email: the receivers."),
+        Field("ca_file", "text", "email: certificates to trust."),
+        Field("path", "text", "audit_log: default .flexcore/audit.jsonl."),
+        Field("syslog", "boolean", "audit_log: to syslog instead."),
+        Field("streams", "any", "quality: stream to min_rows, max_rows, max_rejected."),
+        Field("dbt_warnings", "text", "quality: what they are.", choices=("fail",)),
+        _PLAIN_TEXT,
+    ),
+)
+EXPORTER = Shape(
+    "exporter",
+    "Where runs are exported to.",
+    (
+        Field(
+            "type",
+            "text",
+            "What it is.",
+            required=True,
+            choices=("openlineage", "otlp"),
+        ),
+        *_TOLD,
+        Field("url", "text", "Default: the standard's own variables."),
+        Field("path", "text", "openlineage: default .flexcore/openlineage.jsonl."),
+        Field("namespace", "text", "openlineage: of jobs; default flexcore."),
+        Field("api_key", "text", "openlineage: a ${NAME}."),
+        _PLAIN_TEXT,
+    ),
+)
 EVENTS = Shape(
     "events",
     "Where the history of runs is kept and who is told.",
     (
         Field("store", "text", "URL of the event store, sqlite or postgresql."),
-        Field("handlers", "any", "What is started after an event: a list."),
-        Field("exporters", "any", "Where events are exported to: a list."),
+        Field("handlers", "shapes", "Who is told of events.", shape=HANDLER),
+        Field("exporters", "shapes", "Where runs are exported to.", shape=EXPORTER),
     ),
 )
 WATCH = Shape(

@@ -43,11 +43,9 @@ class Destination:
 
     def wants(self, name: str, pipeline: str) -> bool:
         """Whether an event of this name and pipeline is for this destination."""
-        if self.kind in TELLS_ALL:
-            names = self.settings.get("events") or ()
-        else:
-            names = self.settings.get("events") or ALERTS
-        pipelines = self.settings.get("pipelines") or ()
+        all_names = () if self.kind in TELLS_ALL else ALERTS
+        names = _listed(self.settings.get("events")) or all_names
+        pipelines = _listed(self.settings.get("pipelines"))
         return (not names or name in names) and (not pipelines or pipeline in pipelines)
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -106,6 +104,13 @@ def notes_of(document: Mapping[str, Any], environment: str | None) -> dict[str, 
             own = (each.get("annotations") or {}).get("flexcore") or {}
             notes.update({k: v for k, v in own.items() if v is not None})
     return notes
+
+
+def _listed(value: object) -> tuple[str, ...]:
+    """Return one text or a list of them as a list."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _secrets(settings: Mapping[str, Any]) -> Secrets:

@@ -27,8 +27,7 @@ class QualityRules:
         for each in destinations:
             if each.kind != IN_RUN:
                 continue
-            pipelines = each.settings.get("pipelines")
-            if pipelines and pipeline not in pipelines:
+            if not each.wants("PipelineFailed", pipeline):
                 continue
             for stream, rules in (each.settings.get("streams") or {}).items():
                 self._streams.setdefault(str(stream), {}).update(rules)

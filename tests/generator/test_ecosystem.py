@@ -365,7 +365,7 @@ def test_a_secret_is_never_repeated_in_a_message(write):
         + "connections:\n  a: {system: oracle, password: [hunter2]}\n"
         + "  b: {system: oracle, password: hunter2}\n"
         + "events: {store: 'postgresql://u:hunter2@h/d', "
-        + "handlers: [{secret: hunter2}]}\n"
+        + "handlers: [{type: webhook, url: h, secret: hunter2}]}\n"
     )
     with pytest.raises(InvalidEcosystemError) as caught:
         load_ecosystem(root)

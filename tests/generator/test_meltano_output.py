@@ -25,7 +25,9 @@ connections:
   wms: {system: oracle-wms, base_url: "https://w", username: u, password: "${WMS}"}
 defaults: {max_retries: 7}
 environments: [development, production]
-events: {store: "postgresql://${U}:${P}@h/events", handlers: [{webhook: "${HOOK}"}]}
+events:
+  store: "postgresql://${U}:${P}@h/events"
+  handlers: [{type: webhook, url: "${HOOK}"}]
 """
 PIPELINE = """\
 pipeline:
@@ -217,7 +219,7 @@ def test_an_oracle_warehouse_and_its_environments_reach_the_oracle_plugins(rende
 def test_the_event_hook_finds_its_store(meltano):
     notes = meltano["annotations"]["flexcore"]
     assert notes["events_store"] == "postgresql://${U}:${P}@h/events"
-    assert notes["handlers"] == [{"webhook": "${HOOK}"}]
+    assert notes["handlers"] == [{"type": "webhook", "url": "${HOOK}"}]
     production = meltano["environments"][1]["annotations"]["flexcore"]
     assert production["events_store"] == "sqlite:///prod.db"
 

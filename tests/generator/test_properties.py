@@ -88,7 +88,10 @@ def ecosystem(**changes):
             }
         ],
         "environments": ["development"],
-        "events": {"store": "sqlite:///e.db", "handlers": [{"webhook": "h"}]},
+        "events": {
+            "store": "sqlite:///e.db",
+            "handlers": [{"type": "webhook", "url": "h"}],
+        },
         "state_backend": "s3://bucket/state",
     }
     document.update(changes)
