@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flexcore_gen.events.cron import last_due
 from flexcore_gen.events.run_event import RunEvent
+from flexcore_gen.schedules import last_due
 
 if TYPE_CHECKING:
     import datetime as dt
