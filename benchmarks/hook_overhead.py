@@ -4,7 +4,7 @@ Pairs of runs with and without FLEXCORE_HOOK=0, in turns, so that the machine's 
 falls on both alike. Prints the median and the quartiles of the differences, the
 processor time beside the wall time, and fails past the bar of 150 ms.
 
-    python benchmarks/hook_overhead.py [--pairs 15] [--bar-ms 150]
+    python benchmarks/hook_overhead.py [--pairs 15] [--bar-ms 150] [--store ADDRESS]
 """
 
 import argparse
@@ -34,12 +34,16 @@ def prepare(folder: Path) -> Path:
     return root
 
 
-def measure(root: Path, command: list[str], hook: str) -> tuple[float, float]:
+def measure(
+    root: Path, command: list[str], hook: str, store: str | None
+) -> tuple[float, float]:
     """Run one command; return its wall and processor seconds, plugins included."""
     dropped = ("FLEXCORE_", "MELTANO_", "PYTHONDONTWRITE", "PYTHONUNBUFFERED")
     env = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     env |= {"FLEXCORE_HOOK": hook, "FAKE_TARGET_PATH": str(root / "loaded.jsonl")}
+    if store:
+        env["MELTANO_FLEXCORE_EVENTS_STORE"] = store
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     subprocess.run(
@@ -61,17 +65,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--bar-ms", type=float, default=150.0)
+    parser.add_argument("--store", help="Default: SQLite, in the project.")
     options = parser.parse_args()
     worst = 0.0
     with tempfile.TemporaryDirectory() as folder:
         root = prepare(Path(folder))
         for label, command in COMMANDS.items():
             for hook in "01":
-                measure(root, command, hook)  # caches and bytecode
+                measure(root, command, hook, options.store)  # caches and bytecode
             pairs = []
             for at in range(options.pairs):
                 order = "01" if at % 2 else "10"
-                found = {hook: measure(root, command, hook) for hook in order}
+                found = {
+                    hook: measure(root, command, hook, options.store) for hook in order
+                }
                 pairs.append((found["0"], found["1"]))
             added = [1000 * (on[0] - off[0]) for off, on in pairs]
             used = [1000 * (on[1] - off[1]) for off, on in pairs]
