@@ -19,7 +19,7 @@ from flexcore_gen.events.listener import warn
 from flexcore_gen.events.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from flexcore_gen.events.destinations import Destination
@@ -45,7 +45,12 @@ def mark_beginning(
 
 
 def start(
-    destinations: Iterable[Destination], run_id: str, root: Path, *, wait: bool = True
+    destinations: Iterable[Destination],
+    run_id: str,
+    root: Path,
+    variables: Mapping[str, str],
+    *,
+    wait: bool = True,
 ) -> None:
     """Start `flexcore-gen events deliver`, if there is anyone to deliver to.
 
@@ -53,6 +58,7 @@ def start(
         destinations: Handlers and exporters.
         run_id: Where destinations that are new begin.
         root: The project's folder.
+        variables: Its environment.
         wait: This is the end of the run.
     """
     how = os.environ.get(VARIABLE, "background")
@@ -63,6 +69,7 @@ def start(
         process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-c", _PROGRAM, *command],
             cwd=root,
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

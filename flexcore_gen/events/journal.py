@@ -43,6 +43,7 @@ class Journal:
         self._warn = warn
         self._spool: int | None = None
         self._is_lost = False
+        self.address = address
         self.store: EventStore | None = None
         try:
             self.store = open_store(address, root)

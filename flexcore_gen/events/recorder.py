@@ -25,7 +25,7 @@ from flexcore_gen.events import (
 from flexcore_gen.events.block_notes import BlockNotes
 from flexcore_gen.events.dbt_results import DbtArtifacts, artifacts_of
 from flexcore_gen.events.listener import warn
-from flexcore_gen.events.locations import flexcore_directory
+from flexcore_gen.events.locations import STORE_VARIABLE, flexcore_directory
 from flexcore_gen.events.quality import QualityRules
 from flexcore_gen.events.run_event import RunEvent
 from flexcore_gen.events.sensitive_settings import (
@@ -96,12 +96,10 @@ class Recorder:
             {**details, "startup_seconds": self._startup_seconds},
         )
         self._enter_step()
-        if any(
-            d.wants("PipelineStarted", self._run.pipeline) for d in self._destinations
-        ):
-            background.start(
-                self._destinations, self._run.run_id, self._project.root, wait=False
-            )
+        run, told = self._run, self._destinations
+        background.mark_beginning(told, self._journal.store, run.run_id)
+        if any(each.wants("PipelineStarted", run.pipeline) for each in told):
+            self._deliver(wait=False)
 
     # -- what the listener hears -----------------------------------------------
 
@@ -341,7 +339,21 @@ class Recorder:
             )
             self._registry.leave()
             self._journal.close()
-        background.start(self._destinations, self._run.run_id, self._project.root)
+        self._deliver(wait=True)
+
+    def _deliver(self, *, wait: bool) -> None:
+        if not self._destinations:
+            return
+        run = self._run
+        # What Meltano knows and its environment does not say.
+        variables = {**self._project.dotenv_env, **os.environ}
+        if run.environment:
+            variables["MELTANO_ENVIRONMENT"] = run.environment
+        variables[STORE_VARIABLE] = self._journal.address
+        known = {name: str(value) for name, value in variables.items() if value}
+        background.start(
+            self._destinations, run.run_id, self._project.root, known, wait=wait
+        )
 
     def _signal(self) -> str | None:
         """Say which signal ended the run, if one did."""

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import time
 from email import message_from_string
 
@@ -278,3 +279,44 @@ def test_quality_rules_turn_a_run_into_a_failure(project, rules, problem):
         assert problem in result.stderr
         assert problem in run["error"]
         assert project.last_event()["data"]["reason"] == "quality"
+
+
+@pytest.mark.end_to_end
+def test_an_environment_and_its_secrets_from_dotenv_reach_the_delivery(project, http):
+    path = project.root / "meltano.yml"
+    notes = {
+        "events_store": "sqlite:///prod.db",
+        "handlers": [hook(http, "ok", events="PipelineCompleted")],
+    }
+    own = json.dumps({"name": "prod", "annotations": {"flexcore": notes}})
+    own = own.replace('"events_store":', "events_store:")
+    path.write_text(path.read_text().replace("- name: prod\n", f"- {own}\n"))
+    (project.root / ".env").write_text(f"HOOK_SECRET={SECRET}\n")
+    command = ("--environment", "prod", "run", "load-people")
+    result = project.run(*command, FLEXCORE_DELIVERY="wait")
+    assert result.returncode == 0, result.stderr
+    (told,) = http.received()
+    assert json.loads(told["body"])["source"] == "/flexcore/demo/prod"
+    assert "flexcore-signature" in told["headers"]
+    assert (project.root / "prod.db").exists()
+
+
+@pytest.mark.end_to_end
+def test_what_ran_while_delivery_was_off_is_delivered_by_hand(project, http):
+    with_handlers(project, hook(http, "ok", events=["PipelineCompleted"]))
+    for job in ("load-people", "orders"):
+        result = project.run("run", job, FLEXCORE_DELIVERY="off")
+        assert result.returncode == 0, result.stderr
+    assert http.received() == []
+    done = subprocess.run(
+        ["flexcore-gen", "events", "deliver"],
+        cwd=project.root,
+        env={**project.env, "HOOK_SECRET": SECRET},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "webhook: 2 delivered\n", done.stderr
+    told = [json.loads(each["body"])["subject"] for each in http.received()]
+    assert told == ["load-people", "orders"]
