@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from flext_oracle_oic.dry_run import DryRunFile
 
 ACTIVATED, CONFIGURED = "ACTIVATED", "CONFIGURED"
+UNDER_WAY = "ACTIVATION_INPROGRESS"
+RESUBMITTED = "RESUBMITTED"
+CONFLICT = 409
 FIRST_POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 10.0
 
@@ -187,13 +190,23 @@ class IntegrationWriter:
                     " replace_active to true to have it deactivated and activated again"
                 )
             self._set_status(key, CONFIGURED, {})
-        method = "POST" if there is None else "PUT"
-        # A second upload of one archive puts the same integration there.
-        self._sender.send(method, "integrations", "archive", file=archive)
+        self._upload("POST" if there is None else "PUT", archive)
         if there == ACTIVATED:
             self._set_status(key, ACTIVATED, {})
             return ACTIVATED
         return CONFIGURED
+
+    def _upload(self, method: str, archive: tuple[str, bytes]) -> None:
+        """Send an archive; a second upload puts the same integration there."""
+        try:
+            self._sender.send(method, "integrations", "archive", file=archive)
+        except RecordError as error:
+            if method != "POST" or getattr(error.__cause__, "status", 0) != CONFLICT:
+                raise
+            if self._mode == CREATE:
+                raise
+            # It was not there before: the answer to our first upload was lost.
+            self._upload("PUT", archive)
 
     def _set_status(self, key: str, wanted: str, record: Mapping[str, Any]) -> None:
         body: dict[str, Any] = {"status": wanted}
@@ -209,10 +222,13 @@ class IntegrationWriter:
                 "POST", "integrations", key, body=body, is_patch=True
             )
         except RecordError:
-            # A repeat after a lost answer is refused as already done.
-            if self._status(key) == wanted:
+            # A repeat after a lost answer is refused as already done, or under way.
+            found = self._status(key)
+            if found == wanted:
                 return
-            raise
+            if found != UNDER_WAY or wanted != ACTIVATED:
+                raise
+            answer = None
         if self._sender.dry_run is not None:
             return
         status = str((answer or {}).get("status") or "")
@@ -268,7 +284,13 @@ class ErrorWriter:
         self._sender = sender
 
     def write(self, ids: Sequence[str]) -> dict[str, str]:
-        """Resubmit; give the reason for each id that was not accepted."""
+        """Resubmit; give the reason for each id that was not accepted.
+
+        What a run that was killed has resubmitted already is left alone.
+        """
+        ids = [key for key in ids if not self._is_resubmitted(key)]
+        if not ids:
+            return {}
         try:
             answer = self._sender.send(
                 "POST",
@@ -300,6 +322,13 @@ class ErrorWriter:
                 if key not in accepted:
                     refused.setdefault(key, "the service does not say it was accepted")
         return {key: reason for key, reason in refused.items() if key in set(ids)}
+
+    def _is_resubmitted(self, key: str) -> bool:
+        try:
+            found = self._sender.client.get("monitoring", "instances", key)
+        except (NotFoundError, RequestRefusedError):
+            return False  # the service says so itself when it is asked to resubmit
+        return isinstance(found, dict) and found.get("status") == RESUBMITTED
 
 
 def _needed(record: Mapping[str, Any], name: str) -> str:

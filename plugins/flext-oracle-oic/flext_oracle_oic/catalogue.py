@@ -280,7 +280,7 @@ SPECS = {
             _fields(
                 "instanceId position parentPosition identifier milestone message"
                 " adapter invokedBy errorSummary payloadMediaType",
-                "modifiedTimestamp",
+                "modifiedTimestamp instanceLastTrackedTime",
                 "isErrorMilestone payloadExists",
                 "depth elapsedTime totalIterations payloadSize",
                 "",
@@ -288,6 +288,7 @@ SPECS = {
                 "errorDetails",
             ),
             parent="monitoring_instances",
+            time="instanceLastTrackedTime",
             is_default=False,
         ),
         StreamSpec(

@@ -51,6 +51,8 @@ class Page:
         self.has_more = {"true": True, "false": False}.get(more)
         total = str(document.get("totalRecordsCount", document.get("totalResults")))
         self.total = int(total) if total.isdigit() else None
+        if self.has_more and self.total is not None and self.total <= len(self.rows):
+            self.total = None  # it counts this page: hasMore says there are others
 
 
 class ListReader:

@@ -214,13 +214,19 @@ class WindowedStream(OicStream):
 
     def get_records(self, context: Context | None) -> Iterator[dict[str, Any]]:
         """Yields records in the order of their time; repeats within the look-back."""
-        for rows in self.windows(context):
+        now = self.now()
+        for rows in self.windows(self.start(context, now), now):
             yield from rows
 
-    def windows(self, context: Context | None) -> Iterator[list[dict[str, Any]]]:
+    def now(self) -> dt.datetime:
+        """The end of what is read: the later of two clocks, the service's and ours."""
+        return max(dt.datetime.now(dt.UTC), self.client.now())
+
+    def windows(
+        self, start: dt.datetime, end: dt.datetime
+    ) -> Iterator[list[dict[str, Any]]]:
         """Yields the records of each window, sorted."""
         time = str(self.spec.time)
-        now = max(dt.datetime.now(dt.UTC), self.client.now())
         reader = WindowReader(
             self.ask,
             f"GET {'/'.join(self.spec.path)}",
@@ -229,7 +235,7 @@ class WindowedStream(OicStream):
             self.oic.integration_codes,
         )
         before: set[tuple[Any, ...]] = set()
-        for rows in reader.read(self.start(context, now), now):
+        for rows in reader.read(start, end):
             found: dict[tuple[Any, ...], dict[str, Any]] = {}
             for one in self.records_of(rows):
                 if one[time] is None:
@@ -278,29 +284,40 @@ class WindowedStream(OicStream):
 
 
 class ActivityStream(WindowedStream):
-    """Every step of the instances that changed, flattened; a request per instance."""
+    """Every step of the instances that changed, flattened; a request per instance.
 
-    is_sorted = False
+    The bookmark is the instance's time, and this stream's own: that of the stream
+    monitoring_instances may be ahead of it.
+    """
 
     def __init__(self, tap: TapOracleOic, spec: StreamSpec) -> None:
-        OicStream.__init__(self, tap, spec)
-        self.instances = WindowedStream(tap, SPECS["monitoring_instances"])
+        super().__init__(tap, spec)
+        self.instances = WindowedStream(tap, SPECS[str(spec.parent)])
 
     def get_records(self, context: Context | None) -> Iterator[dict[str, Any]]:
         """Yields the steps of each instance in reach, parents before children."""
-        seen: set[str] = set()
-        for rows in self.instances.windows(context):
-            for row in rows:
-                if row["id"] in seen:
-                    continue
-                seen.add(row["id"])
-                path = [part.replace("{}", row["id"]) for part in self.spec.path]
-                try:
-                    answer = self.client.get(*path, timezone="UTC")
-                except NotFoundError:
-                    continue  # purged, or never traced
-                page = Page(answer, f"GET {'/'.join(path)}")
-                yield from self.records_of(steps(row["id"], page.rows))
+        now = self.now()
+        for instances in self.instances.windows(self.start(context, now), now):
+            for instance in instances:
+                yield from self.records_of(self.activity(instance))
+
+    def activity(self, instance: dict[str, Any]) -> Iterator[Any]:
+        """Yields the steps of one instance."""
+        key = instance["id"]
+        path = [part.replace("{}", key) for part in self.spec.path]
+        try:
+            answer = self.client.get(*path, timezone="UTC")
+        except NotFoundError:
+            return  # purged, or never traced
+        except TransientError as error:
+            self.reject(f"instanceId={key}", error.what, None)
+            return
+        page = Page(answer, f"GET {'/'.join(path)}")
+        time = instance[str(self.instances.spec.time)]
+        for step in steps(key, page.rows):
+            if isinstance(step, dict):
+                step[str(self.spec.time)] = time
+            yield step
 
 
 def steps(instance: str, rows: list[Any]) -> Iterator[Any]:

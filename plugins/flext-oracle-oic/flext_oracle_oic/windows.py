@@ -97,7 +97,7 @@ class WindowReader:
         if first.total is not None:
             return first.total > self.most_rows
         # Without a total, more than one page may be more than can be paged.
-        return first.has_more is True and len(first.rows) * 2 > self.most_rows
+        return first.has_more is True
 
     def _rest(self, window: Window, first: Page) -> list[Any]:
         """All rows of a window, whose first page is there already."""
@@ -200,7 +200,8 @@ def _next_length(length: dt.timedelta, total: int | None) -> dt.timedelta:
 
 
 def _identity(row: Any) -> object:  # noqa: ANN401 - JSON
-    return row.get("id") if isinstance(row, dict) else repr(row)
+    name = row.get("id") if isinstance(row, dict) else None
+    return repr(row) if name is None else name
 
 
 def _stamp(moment: dt.datetime) -> str:

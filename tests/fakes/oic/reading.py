@@ -198,7 +198,19 @@ class Reading:
             "timeWindow": wanted.get("timewindow", "1h"),
             "dataFetchTime": self.contents.clock.now(),
         }
+        if self.switches.monitoring_totals == "page":
+            del more["totalRecordsCount"]
         return listing(part, more, self.switches)
+
+    def history(self, query: dict[str, str]) -> Any:
+        """Counters by time; the fields are inferred from the summary's."""
+        if query.get("frequency") not in {"HOURLY", "DAILY"}:
+            raise Refused(400, "frequency is required.")
+        rows = [
+            {"date": self.contents.when(60 * n), "noOfMsgsReceived": n, "noOfErrors": 0}
+            for n in range(24)
+        ]
+        return listing(rows, {"hasMore": False}, self.switches)
 
     def monitoring_integrations(self, query: dict[str, str]) -> Any:
         rows = [

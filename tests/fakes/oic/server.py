@@ -188,6 +188,8 @@ class OicHandler(Handler):
                 )
             case ["monitoring", "auditRecords"]:
                 return reading.monitoring(service.contents.audit, query, "timestamp")
+            case ["monitoring", "history"]:
+                return reading.history(query)
             case ["monitoring", "integrations"]:
                 return reading.monitoring_integrations(query)
             case ["monitoring", "agentgroups"]:

@@ -31,6 +31,8 @@ class Switches:
     monitoring_offset_wall: int = 500
     beyond_wall: str = "empty"
     """Past the wall: `empty` (hasMore false), `400` or `repeat` (last page again)."""
+    monitoring_totals: str = "truth"
+    """`truth`, or `page`: no totalRecordsCount, only totalResults, this page's."""
     retention_days: int = 32
     before_retention: str = "400"
     """`400` or `clipped`."""

@@ -158,6 +158,8 @@ class Writing:
             raise Refused(400, f"Invalid status {wanted}")
         if row["status"] == wanted:
             raise Refused(412, f"Integration is already {wanted}.")
+        if row["status"] in {"ACTIVATION_INPROGRESS", "INPROGRESS"}:
+            raise Refused(412, f"Integration is {row['status']}.")
         if wanted == "CONFIGURED":
             row["status"] = "CONFIGURED"
             return self.done(f"deactivate {key}", {"status": "CONFIGURED"})
@@ -204,6 +206,10 @@ class Writing:
             raise Refused(412, "No recoverable error.")
         for key in accepted:
             self.contents.resubmits[key] = self.contents.resubmits.get(key, 0) + 1
+            for row in self.contents.instances:
+                if row["id"] == key:
+                    row["status"] = "RESUBMITTED"
+                    row["lastTrackedTime"] = self.contents.clock.now()
         what = f"resubmit {','.join(accepted)}"
         if query.get("return") != "sync":
             return self.done(what, status=202)

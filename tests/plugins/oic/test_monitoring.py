@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 
 import pytest
 from flext_oracle_oic.errors import OicError
-from servers.oic_commands import read
+from flext_oracle_oic.streams import steps
+from servers.oic_commands import Run, read
+from servers.oic_commands import run as run_command
 
 UTC = dt.UTC
 INSTANCES = "monitoring_instances"
@@ -49,6 +52,13 @@ def test_more_rows_than_can_be_paged_come_whole(start, beyond):
     )
     # A page holds 100: 20 are needed, the rest is finding the windows.
     assert len(stand.requests("/instances")) <= 40
+
+
+@pytest.mark.parametrize("count", [300, 2000])
+def test_a_total_that_counts_only_the_page_hides_no_row(start, count):
+    stand = start(instances=count, monitoring_totals="page")
+    run = read(stand, INSTANCES)
+    assert sorted(run.ids(INSTANCES)) == ids(stand.truth("instances"))
 
 
 def test_a_crowded_second_is_taken_apart_by_integration(stand):
@@ -134,7 +144,7 @@ def test_errors_and_audit_records_come_the_same_way(stand):
     assert sorted(run.ids("audit_records")) == ids(stand.truth("audit"))
 
 
-def test_a_run_that_breaks_midway_goes_on_from_its_last_state(start):
+def test_a_page_for_people_midway_fails_and_moves_no_bookmark(start):
     stand = start(instances=1500)
     stand.fault("login_page", path="/instances", after=12, times=99)
     with pytest.raises(OicError, match="a page instead of data"):
@@ -142,6 +152,37 @@ def test_a_run_that_breaks_midway_goes_on_from_its_last_state(start):
     stand.sim.faults.clear()
     run = read(stand, INSTANCES)
     assert sorted(run.ids(INSTANCES)) == ids(stand.truth("instances"))
+
+
+@pytest.mark.parametrize(
+    "failpoint", ["tap.mid_records:KILL@3", "tap.after_state:KILL"]
+)
+def test_killed_in_the_middle_the_next_run_completes_it(start, tmp_path, failpoint):
+    stand = start(instances=1500)
+    streams = ["audit_records", INSTANCES]
+    config = {**stand.config, "streams": streams}
+    name = "flext-tap-oracle-oic"
+    done = run_command(name, config, tmp_path, FLEXCORE_FAILPOINT=failpoint)
+    assert done.returncode == -9
+    first = Run(done.stdout.decode().rpartition("\n")[0])
+    (tmp_path / "state").write_text(json.dumps(first.state))
+    more = ("--state", str(tmp_path / "state")) if first.state else ()
+    done = run_command(name, config, tmp_path, *more)
+    assert done.returncode == 0, done.stderr
+    again = Run(done.stdout.decode())
+    for stream, kind in zip(streams, ("audit", "instances"), strict=True):
+        found = {*first.ids(stream), *again.ids(stream)}
+        assert found == {row["id"] for row in stand.truth(kind)}
+
+
+def test_a_row_without_an_id_is_rejected_and_takes_no_other_along(start, tmp_path):
+    stand = start(instances=40)
+    for row in stand.contents.instances[3:5]:
+        row["id"] = None
+    rejects = tmp_path / "rejects.jsonl"
+    run = read(stand, INSTANCES, max_errors=9, rejects_path=str(rejects))
+    assert len(run.ids(INSTANCES)) == 38
+    assert "it has no id" in rejects.read_text()
 
 
 def test_the_activity_of_instances_is_flattened(start):
@@ -157,6 +198,55 @@ def test_the_activity_of_instances_is_flattened(start):
         or (row["instanceId"], row["parentPosition"]) in parents
         for row in rows
     )
+
+
+def test_activity_has_a_bookmark_of_its_own(start):
+    """That of the instances may be ahead, when activity was added later or failed."""
+    stand = start(instances=40)
+    earlier = read(stand, INSTANCES)
+    both = read(stand, INSTANCES, "activity_stream", state=earlier.state)
+    steps = both.records("activity_stream")
+    everything = {row["id"] for row in stand.truth("instances")}
+    assert {row["instanceId"] for row in steps} == everything
+    assert both.bookmark("activity_stream") == both.bookmark(INSTANCES)
+
+    changed = stand.contents.instances[20]
+    changed["lastTrackedTime"] = stand.contents.clock.now()
+    stand.sim.log.clear()
+    again = read(stand, "activity_stream", state=both.state)
+    found = {row["instanceId"] for row in again.records("activity_stream")}
+    assert changed["id"] in found
+    assert len(stand.requests("/activityStreamDetails")) == len(found) <= 3
+
+
+def test_activity_that_always_fails_is_rejected_by_its_instance(start, tmp_path):
+    stand = start(instances=4)
+    broken = stand.contents.instances[2]["id"]
+    stand.fault("500", path=f"{broken}/activity", times=99)
+    rejects = tmp_path / "rejects.jsonl"
+    run = read(
+        stand,
+        "activity_stream",
+        max_errors=1,
+        max_retries=1,
+        rejects_path=str(rejects),
+    )
+    assert len(run.records("activity_stream")) == 3 * 30
+    assert broken in rejects.read_text()
+
+
+def test_a_tree_of_sixteen_thousand_steps_comes_whole():
+    tree = [{"identifier": str(n), "children": [{}] * 3} for n in range(4000)]
+    found = list(steps("I", tree))
+    assert len(found) == 16_000
+    assert len({row["position"] for row in found}) == 16_000
+
+
+def test_history_has_one_row_per_period(stand):
+    rows = read(stand, "history").records("history")
+    assert [row["position"] for row in rows] == list(range(24))
+    assert {row["frequency"] for row in rows} == {"HOURLY"}
+    assert rows[3]["noOfMsgsReceived"] == 3
 
 
 def test_activity_is_only_read_when_it_is_asked_for(stand):

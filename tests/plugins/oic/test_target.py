@@ -277,6 +277,31 @@ def test_an_activation_that_takes_too_long_is_told(start, tmp_path):
     refused(done, "still ACTIVATION_INPROGRESS")
 
 
+@pytest.mark.parametrize("kind", ["reset_after", "503"])
+def test_an_import_whose_answer_is_lost_is_completed(stand, tmp_path, archive, kind):
+    stand.fault(kind, path="/archive", method="POST")
+    record = {"id": "NEW|01.00.0000", "archive_path": str(archive)}
+    accepted(write(stand, tmp_path, "integrations", [record]))
+    assert stand.contents.archives[record["id"]].startswith(b"PK")
+
+
+def test_an_activation_whose_answer_is_lost_is_waited_for(start, tmp_path):
+    """The service goes on when the client's patience has ended."""
+    stand = start(activation_seconds=2)
+    stand.fault("reset_after", path="/integrations/INT0000", method="POST")
+    record = {"id": "INT0000|01.00.0000", "status": "ACTIVATED"}
+    accepted(write(stand, tmp_path, "integrations", [record]))
+    assert stand.applied == ["activate INT0000|01.00.0000"]
+    assert stand.contents.find("integrations", record["id"])["status"] == "ACTIVATED"
+
+
+def test_a_draft_cannot_be_activated_and_that_is_told(stand, tmp_path):
+    row = stand.contents.find("integrations", "INT0003|01.00.0000")
+    row["status"] = "INPROGRESS"
+    record = {"id": row["id"], "status": "ACTIVATED"}
+    refused(write(stand, tmp_path, "integrations", [record]), "412", "INPROGRESS")
+
+
 @pytest.mark.parametrize(
     ("record", "text"),
     [
@@ -298,8 +323,8 @@ def test_errors_are_resubmitted_and_each_that_is_not_is_named(stand, tmp_path):
     errors = stand.truth("errors")
     good = [row["id"] for row in errors if row["recoverable"]]
     stuck = [row["id"] for row in errors if not row["recoverable"]]
-    accepted(write(stand, tmp_path, "errors", [{"id": key} for key in good]))
-    assert stand.contents.resubmits == dict.fromkeys(good, 1)
+    accepted(write(stand, tmp_path, "errors", [{"id": key} for key in good[1:]]))
+    assert stand.contents.resubmits == dict.fromkeys(good[1:], 1)
 
     mixed = [{"id": good[0]}, {"id": stuck[0]}, {"id": "unknown"}]
     done = write(stand, tmp_path, "errors", mixed)
@@ -312,6 +337,16 @@ def test_a_resubmit_whose_answer_is_lost_is_not_sent_again(stand, tmp_path):
     done = write(stand, tmp_path, "errors", [{"id": errors[0]}])
     refused(done, "whether it was carried out is not known")
     assert stand.contents.resubmits == {errors[0]: 1}
+
+
+def test_killed_while_it_resubmits_a_rerun_resubmits_none_twice(stand, tmp_path):
+    errors = [row["id"] for row in stand.truth("errors") if row["recoverable"]]
+    data = feed("errors", [{"id": key} for key in errors])
+    point = "target.after_load:KILL"
+    done = run(NAME, stand.config, tmp_path, data=data, FLEXCORE_FAILPOINT=point)
+    assert (done.returncode, done.stdout) == (-9, b"")
+    accepted(run(NAME, stand.config, tmp_path, data=data))
+    assert stand.contents.resubmits == dict.fromkeys(errors, 1)
 
 
 # -- all -------------------------------------------------------------------------------
