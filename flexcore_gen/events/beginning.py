@@ -17,7 +17,7 @@ from flexcore_gen.events.running import RunningRun, RunRefusedError, RunRegistry
 from flexcore_gen.events.sensitive_settings import environment_secrets
 from flexcore_gen.events.steps import plan_steps
 from flexcore_gen.events.store import Holder, StoreError
-from flexcore_gen.events.trace import begin_trace
+from flexcore_gen.events.trace import begin_trace, engine_run_id
 
 if TYPE_CHECKING:
     from flexcore_gen.events.destinations import Destination
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 EXIT_REFUSED = 75
 """EX_TEMPFAIL of sysexits.h: try again later."""
+
+PIPELINE_VARIABLE = "FLEXCORE_PIPELINE"
+"""An engine's tasks are runs of their own; this names the pipeline they belong to."""
 
 
 def begin(
@@ -126,7 +129,7 @@ def _describe(
     pipeline = " ".join(typed).encode("utf-8", "replace").decode()
     # A run id given by hand (--run-id) may come again; an event stream may not.
     given = options.get("run_id") is not None
-    run_id = str(uuid.uuid4()) if given else meltano_run_id
+    run_id = engine_run_id() or (str(uuid.uuid4()) if given else meltano_run_id)
     if command == "el":
         # Without a state id each `meltano el` stands alone, files and all.
         state_id = options.get("state_id")
@@ -150,6 +153,7 @@ def _describe(
         process_started=processes.start_ticks(pid),
         boot_id=processes.boot_id(),
         since=utc_now(),
+        engine_pipeline=os.environ.get(PIPELINE_VARIABLE, ""),
     )
 
 

@@ -45,6 +45,23 @@ class RunningRun:
     process_started: int | None
     boot_id: str
     since: str
+    engine_pipeline: str = ""
+    """The pipeline whose tasks an engine runs as processes, if one does."""
+
+    def excludes(self, other: RunningRun) -> bool:
+        """Tell whether the two must not run side by side.
+
+        Tasks of one engine's run share the pipeline and the correlation id; each
+        still excludes itself, so a retry waits for a first try that lives on.
+        """
+        if self.lock_key == other.lock_key:
+            return True
+        own, others = (run.engine_pipeline or run.pipeline for run in (self, other))
+        return (
+            bool(self.engine_pipeline or other.engine_pipeline)
+            and (own, self.environment) == (others, other.environment)
+            and self.correlation_id != other.correlation_id
+        )
 
 
 class RunRefusedError(Exception):
@@ -69,14 +86,14 @@ class RunRegistry:
             Runs found dead. Their files stay until `forget`.
 
         Raises:
-            RunRefusedError: A living run has the same lock key.
+            RunRefusedError: A living run excludes this one.
             OSError: The folder cannot be written or locked.
         """
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._mutex():
             living, dead = self._scan()
             for other in living:
-                if other.lock_key == run.lock_key:
+                if run.excludes(other):
                     raise RunRefusedError(other)
             self._own = self._create(run)
         return dead

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 CORRELATION_VARIABLE = "FLEXCORE_CORRELATION_ID"
 RUN_VARIABLE = "FLEXCORE_RUN_ID"
 TRACE_VARIABLE = "TRACEPARENT"
+ENGINE_RUN_VARIABLE = "FLEXCORE_ENGINE_RUN"
+"""A UUID, new for each try: an engine asks afterwards how this very run ended."""
 DBT_RUN_VARIABLE = "DBT_ENV_CUSTOM_ENV_FLEXCORE_RUN_ID"
 """dbt copies DBT_ENV_CUSTOM_ENV_* into the metadata of its artifacts."""
 
@@ -56,7 +58,13 @@ def set_aside() -> None:
     Meltano copies the environment for each plugin before the run begins, and lets
     the copy win: a variable that is in it could not be set for plugins any more.
     """
-    for name in (CORRELATION_VARIABLE, RUN_VARIABLE, DBT_RUN_VARIABLE, TRACE_VARIABLE):
+    for name in (
+        CORRELATION_VARIABLE,
+        ENGINE_RUN_VARIABLE,
+        RUN_VARIABLE,
+        DBT_RUN_VARIABLE,
+        TRACE_VARIABLE,
+    ):
         if name in os.environ:
             _handed_in[name] = os.environ.pop(name)
 
@@ -64,6 +72,13 @@ def set_aside() -> None:
 def put_back() -> None:
     """Undo `set_aside`: the run goes on without the hook."""
     os.environ.update(_handed_in)
+
+
+def engine_run_id() -> str | None:
+    """The run's id, if the engine that started it chose one."""
+    with contextlib.suppress(ValueError):
+        return str(uuid.UUID(_handed_in.get(ENGINE_RUN_VARIABLE, "")))
+    return None
 
 
 def begin_trace(meltano_run_id: str) -> Trace:

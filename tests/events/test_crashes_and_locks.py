@@ -112,6 +112,31 @@ def test_a_second_run_of_a_pipeline_is_refused_and_told_who_holds_it(project):
     assert project.run("run", "load-people").returncode == 0
 
 
+def test_tasks_of_one_engine_run_go_side_by_side_and_keep_all_other_runs_out(project):
+    names = ("fake-tap--people--extract", "fake-target--people--load")
+    first = {
+        "FLEXCORE_PIPELINE": "people",
+        "FLEXCORE_CORRELATION_ID": "11111111-1111-4111-8111-111111111111",
+        "FLEXCORE_ENGINE_RUN": "22222222-2222-4222-8222-222222222222",
+    }
+    second = {
+        "FLEXCORE_PIPELINE": "people",
+        "FLEXCORE_CORRELATION_ID": "33333333-3333-4333-8333-333333333333",
+    }
+    beside = {**first, "FLEXCORE_ENGINE_RUN": "44444444-4444-4444-8444-444444444444"}
+    process, _ = project.start_and_hang("run", *names, **first)
+    assert project.last_run()["run_id"] == first["FLEXCORE_ENGINE_RUN"]
+
+    assert project.run("run", "orders", **beside).returncode == 0
+    assert project.run("run", *names, **beside).returncode == 75, "the same task"
+    assert project.run("run", "orders", **second).returncode == 75
+    assert project.run("run", "people").returncode == 75, "started by hand"
+
+    process.kill()
+    project.finish(process)
+    assert project.run("run", "orders", **second).returncode == 0
+
+
 def test_a_second_el_of_a_state_id_is_refused(project):
     command = ("el", "fake-tap", "fake-target", "--state-id", "s")
     project.start_and_hang(*command)
