@@ -128,8 +128,10 @@ def _describe(
     typed = options.get("blocks") or [name for block in blocks for name in block]
     pipeline = " ".join(typed).encode("utf-8", "replace").decode()
     # A run id given by hand (--run-id) may come again; an event stream may not.
-    given = options.get("run_id") is not None
-    run_id = engine_run_id() or (str(uuid.uuid4()) if given else meltano_run_id)
+    # An engine says that its id is new. It must be Meltano's too: others judge by it
+    # whether the row that a dead run left in Meltano's database may be failed.
+    given = options.get("run_id") is not None and engine_run_id() != meltano_run_id
+    run_id = str(uuid.uuid4()) if given else meltano_run_id
     if command == "el":
         # Without a state id each `meltano el` stands alone, files and all.
         state_id = options.get("state_id")

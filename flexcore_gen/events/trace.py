@@ -17,7 +17,7 @@ CORRELATION_VARIABLE = "FLEXCORE_CORRELATION_ID"
 RUN_VARIABLE = "FLEXCORE_RUN_ID"
 TRACE_VARIABLE = "TRACEPARENT"
 ENGINE_RUN_VARIABLE = "FLEXCORE_ENGINE_RUN"
-"""A UUID, new for each try: an engine asks afterwards how this very run ended."""
+"""What an engine gives as `--run-id` too: a UUID that is new for each try."""
 DBT_RUN_VARIABLE = "DBT_ENV_CUSTOM_ENV_FLEXCORE_RUN_ID"
 """dbt copies DBT_ENV_CUSTOM_ENV_* into the metadata of its artifacts."""
 
@@ -75,7 +75,7 @@ def put_back() -> None:
 
 
 def engine_run_id() -> str | None:
-    """The run's id, if the engine that started it chose one."""
+    """The id that the engine which started the run made for it, if one did."""
     with contextlib.suppress(ValueError):
         return str(uuid.UUID(_handed_in.get(ENGINE_RUN_VARIABLE, "")))
     return None

@@ -124,8 +124,9 @@ def test_tasks_of_one_engine_run_go_side_by_side_and_keep_all_other_runs_out(pro
         "FLEXCORE_CORRELATION_ID": "33333333-3333-4333-8333-333333333333",
     }
     beside = {**first, "FLEXCORE_ENGINE_RUN": "44444444-4444-4444-8444-444444444444"}
-    process, _ = project.start_and_hang("run", *names, **first)
-    assert project.last_run()["run_id"] == first["FLEXCORE_ENGINE_RUN"]
+    own = first["FLEXCORE_ENGINE_RUN"]
+    process, _ = project.start_and_hang("run", "--run-id", own, *names, **first)
+    assert project.last_run()["run_id"] == own
 
     assert project.run("run", "orders", **beside).returncode == 0
     assert project.run("run", *names, **beside).returncode == 75, "the same task"
