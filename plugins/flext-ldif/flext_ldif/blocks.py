@@ -165,5 +165,8 @@ class _Recoder:
                 # A lone surrogate becomes bytes that are not UTF-8: a value of
                 # bytes, not an error for the whole file.
                 return text.encode("utf-8", "surrogatepass")
-        text = self._decoder.decode(b"", final=True)
+        try:
+            text = self._decoder.decode(b"", final=True)
+        except UnicodeDecodeError as error:
+            raise EOFError("it ends within a UTF-16 character") from error
         return text.encode("utf-8", "surrogatepass")

@@ -8,6 +8,7 @@ result is the same either way, record for record.
 from __future__ import annotations
 
 import os
+import zlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class Extraction:
         try:
             with self.work.file.open_raw() as file:
                 yield from self._read(file)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise FlextError(
                 f"{name} cannot be read to its end: {error}",
                 where=f"file {name}",

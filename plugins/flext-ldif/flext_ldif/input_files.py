@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,31 +51,38 @@ class InputFile:
         Raises:
             FlextError: It cannot be opened.
         """
-        if self.is_stdin:
-            return _reopened(_spooled_stdin())
-        try:
-            return cast("IO[bytes]", Path(self.name).open("rb", buffering=0))
-        except OSError as error:
-            raise FlextError(
-                f"{self.name} cannot be read: {error.strerror}",
-                where=f"file {self.name}",
-                fix="check that it exists and that this user may read it",
-            ) from error
+        if not self.is_regular:
+            return _reopened(_spooled(self.name))
+        return _opened(self.name)
+
+
+def _opened(name: str) -> IO[bytes]:
+    try:
+        return cast("IO[bytes]", Path(name).open("rb", buffering=0))
+    except OSError as error:
+        raise FlextError(
+            f"{name} cannot be read: {error.strerror}",
+            where=f"file {name}",
+            fix="check that it exists and that this user may read it",
+        ) from error
 
 
 @cache
-def _spooled_stdin() -> IO[bytes]:
-    """Return a nameless file that holds all of the standard input.
+def _spooled(name: str) -> IO[bytes]:
+    """Return a nameless file that holds all of the standard input or a named pipe.
 
     A pipe can be read once, and each stream reads its files from the start.
     """
     spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+    source = nullcontext(sys.stdin.buffer) if name == STDIN else _opened(name)
     try:
-        shutil.copyfileobj(sys.stdin.buffer, spool, 1 << 20)
+        with source as opened:
+            shutil.copyfileobj(opened, spool, 1 << 20)
         spool.flush()
     except OSError as error:
+        shown = "the standard input" if name == STDIN else name
         raise FlextError(
-            f"the standard input cannot be kept for reading: {error.strerror}",
+            f"{shown} cannot be kept for reading: {error.strerror}",
             where=f"folder {tempfile.gettempdir()}",
             fix="make room there, or set TMPDIR to a folder that has it",
         ) from error

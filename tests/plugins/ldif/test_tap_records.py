@@ -264,10 +264,23 @@ def test_what_is_not_there_is_an_error_that_names_it(tmp_path, read_ldif, path, 
     assert caught.value.fix
 
 
-def test_a_gzip_that_is_cut_short_is_an_error(tmp_path, read_ldif):
+PACKED = gzip.compress(PEOPLE.encode() * 100)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PACKED[: len(PACKED) // 2],
+        PACKED[:10] + b"\xff" * 8 + PACKED[18:],
+        PACKED[:-6] + b"\0\0" + PACKED[-4:],
+        PACKED + b"more",
+        PEOPLE.encode("utf-16")[:-1],
+    ],
+    ids=["cut", "bad deflate", "bad checksum", "other bytes after it", "half UTF-16"],
+)
+def test_a_file_that_is_damaged_is_an_error(tmp_path, read_ldif, data):
     path = tmp_path / "a.ldif.gz"
-    data = gzip.compress(PEOPLE.encode() * 100)
-    path.write_bytes(data[: len(data) // 2])
+    path.write_bytes(data)
     with pytest.raises(FlextError, match="cannot be read to its end"):
         read_ldif(path)
 
@@ -292,6 +305,29 @@ def test_both_streams_read_the_standard_input(tmp_path):
         timeout=60,
         check=True,
     )
+    streams = [
+        json.loads(line)["stream"]
+        for line in done.stdout.splitlines()
+        if b'"RECORD"' in line
+    ]
+    assert streams == ["ldif_entries"] * 3 + ["ldif_changes"] * 3
+
+
+def test_both_streams_read_a_pipe_that_has_a_name(tmp_path):
+    """As a shell makes one of `<(zcat people.ldif.gz)`."""
+    config = tmp_path / "config.json"
+    reader, writer = os.pipe()
+    config.write_text(json.dumps({"path": f"/dev/fd/{reader}"}))
+    os.write(writer, PEOPLE.encode())
+    os.close(writer)
+    done = subprocess.run(
+        [*TAP, "--config", str(config)],
+        pass_fds=[reader],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    os.close(reader)
     streams = [
         json.loads(line)["stream"]
         for line in done.stdout.splitlines()
