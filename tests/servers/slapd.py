@@ -92,6 +92,7 @@ syncprov-reloadhint TRUE
 
 _OVERLAYS = {
     "memberof": "overlay memberof\nmemberof-refint TRUE\n",
+    "memberof-dangling": "overlay memberof\nmemberof-dangling error\n",
     "refint": "overlay refint\nrefint_attributes member manager\n",
     "ppolicy": f"overlay ppolicy\nppolicy_default cn=default,{SUFFIX}\n",
     "accesslog": (
@@ -137,7 +138,11 @@ def make_certificates(directory: Path, hosts: str = "DNS:localhost,IP:127.0.0.1"
 
 @dataclass
 class Slapd:
-    """One slapd. `overlays` of: memberof, refint, ppolicy, accesslog."""
+    """One slapd.
+
+    `overlays` of: memberof, memberof-dangling (refuses members that are not
+    there), refint, ppolicy, accesslog.
+    """
 
     dir: Path
     overlays: tuple[str, ...] = ()
@@ -185,7 +190,7 @@ class Slapd:
                 modules="\n".join(
                     f"moduleload {name}"
                     for name in (
-                        *self.overlays,
+                        *(name.partition("-")[0] for name in self.overlays),
                         *(["syncprov"] if self.has_syncprov else []),
                     )
                 ),

@@ -36,9 +36,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Another writer was faster: what we had read is old.
+#: Another writer was faster: what we had read is old. Or a value names an entry that
+#: was still to come in the batch: servers with referential integrity answer
+#: noSuchObject (Active Directory) or constraintViolation (OpenLDAP's memberof).
 _RACES = frozenset(
     {
+        results.CONSTRAINT_VIOLATION,
         results.NO_SUCH_OBJECT,
         results.ENTRY_ALREADY_EXISTS,
         results.ATTRIBUTE_OR_VALUE_EXISTS,

@@ -290,6 +290,28 @@ def test_children_may_come_before_their_parents_in_one_batch(server, tmp_path):
     assert entry(server, f"ou=a,{SUFFIX}") is None
 
 
+def test_a_group_may_come_before_its_members_in_one_batch(start_slapd, tmp_path):
+    """Though the server takes no member that is not there."""
+    server = start_slapd(BASE_LDIF, overlays=("memberof-dangling",))
+    members = [f"uid=u{i},{PEOPLE}" for i in range(80)]
+    entries = [
+        {"dn": f"cn=g,{GROUPS}", "objectClass": "groupOfNames", "member": members},
+        *({"dn": one, "objectClass": "account"} for one in members),
+    ]
+    columns = {"dn": {}, "objectClass": {}, "member": {}}
+    messages = [schema("all", columns, ["dn"]), *(record("all", e) for e in entries)]
+
+    run = run_target(tmp_path, server.config, messages)
+
+    assert run.code == 0, run.stderr
+    assert entry(server, f"cn=g,{GROUPS}", "member") == {"member": members}
+    lost = {"dn": f"cn=h,{GROUPS}", "objectClass": "groupOfNames"}
+    lost["member"] = f"uid=nobody,{PEOPLE}"
+    run = run_target(tmp_path, server.config, [messages[0], record("all", lost)])
+    assert run.code != 0
+    assert "constraintViolation" in run.stderr
+
+
 def test_a_group_without_members_gets_the_placeholder_and_loses_it_again(
     server, tmp_path
 ):
