@@ -51,6 +51,9 @@ _LEFT_OUT = {
 def needed_packages(project: Project) -> tuple[str, ...]:
     """The requirements that a project's pipelines come down to, sorted."""
     needed = {"flexcore"}
+    if "compose" in project.ecosystem.outputs:
+        # Meltano's state of deployed runs is kept in Postgres.
+        needed.add("flexcore[postgres]")
     for plan in project.pipelines:
         for instance in plan.instances:
             # A plugin of the project's own is installed from the folder it names.

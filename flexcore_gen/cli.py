@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "schema": ("schema", "schema", "Print the JSON Schema for editors."),
     "bundle": ("bundle", "bundle", "Collect what a host without network needs."),
+    "schedule": ("schedule", "schedule", "Run pipelines at their times."),
     "runs": ("", "runs", "Show what ran."),
     "metrics": ("metrics", "metrics", "Metrics of runs for Prometheus."),
     "report": ("page", "report", "Write what ran as one static page."),

@@ -1,0 +1,210 @@
+"""deploy/compose/compose.yaml: a runner that keeps schedules, and its Postgres.
+
+Built from data, and each text passes `_escaped`, because Compose replaces `$NAME`
+in every value. Secrets are files below /run/secrets, never variables in this file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flexcore_gen.environments import environment_of
+from flexcore_gen.errors import InvalidEcosystemError, Problem
+from flexcore_gen.outputs.container import (
+    PASSWORD,
+    USER,
+    plan_container,
+    secret_names,
+)
+from flexcore_gen.plan import PlannedFile
+from flexcore_gen.reading import REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flexcore_gen.deployment import Deployment
+    from flexcore_gen.plan import Project
+
+PATH = "deploy/compose/compose.yaml"
+POSTGRES_IMAGE = "postgres:17.6-alpine"
+_DATABASE = "flexcore"
+#: User and group of Postgres in its Alpine image.
+_POSTGRES_USER = 70
+_PROJECT = "/srv/project"
+
+
+def plan_files(project: Project) -> Iterator[PlannedFile]:
+    """compose.yaml, Dockerfile and entrypoint.
+
+    Raises:
+        InvalidEcosystemError: `deploy` asks for what the stack cannot give.
+    """
+    ecosystem = project.ecosystem
+    environment = environment_of(ecosystem, ecosystem.default_environment)
+    deployment = ecosystem.deployment_in(environment)
+    if problems := list(_problems(project, deployment)):
+        raise InvalidEcosystemError(problems)
+    yield from plan_container(project)
+    yield PlannedFile(
+        PATH, data=_escaped(_stack(project, deployment)), sources=project.sources()
+    )
+
+
+def _problems(project: Project, deployment: Deployment) -> Iterator[Problem]:
+    mark = project.ecosystem.mark
+    if not any(plan.pipeline.schedule for plan in project.pipelines):
+        yield Problem(
+            mark,
+            "compose runs pipelines at their times, and none has a schedule",
+            "give a pipeline a `schedule:`, or remove compose from outputs",
+            "outputs",
+        )
+    if deployment.parts:
+        yield Problem(
+            mark,
+            f"the compose stack cannot bring {', '.join(deployment.parts)} yet",
+            "remove it from deploy.parts; docs/how-to/watch.md shows the metrics",
+            "deploy.parts",
+        )
+    if deployment.secrets.backend == "vault":
+        yield Problem(
+            mark,
+            "compose cannot read secrets from vault",
+            "use `backend: file` and have vault's agent write the files",
+            "deploy.secrets.backend",
+        )
+
+
+def _stack(project: Project, deployment: Deployment) -> dict[str, Any]:
+    ecosystem = project.ecosystem
+    password = _password(deployment)
+    own = not deployment.postgres
+    services = {"runner": _runner(project, deployment, password)}
+    if own:
+        services["postgres"] = _postgres(deployment, password)
+    names = sorted({*secret_names(ecosystem), password})
+    is_env = deployment.secrets.backend == "env"
+    volumes = ["state", "events", "data", "output", *(["postgres"] if own else [])]
+    return {
+        "name": ecosystem.project,
+        "services": services,
+        "secrets": {
+            name: {"environment": name} if is_env else {"file": f"./secrets/{name}"}
+            for name in names
+        },
+        "networks": {"backend": {"internal": True}, "outside": {}},
+        "volumes": {name: {} for name in volumes},
+    }
+
+
+def _runner(project: Project, deployment: Deployment, password: str) -> dict[str, Any]:
+    image = deployment.image
+    place = deployment.postgres
+    database = (
+        f"{place.get('username', _DATABASE)}@{place['host']}:"
+        f"{place.get('port', 5432)}/{place.get('database', _DATABASE)}"
+        if place
+        else f"{_DATABASE}@postgres:5432/{_DATABASE}"
+    )
+    service: dict[str, Any] = {}
+    if image.digest is None:
+        service["build"] = {
+            "context": "../../bundle",
+            "dockerfile": "project/deploy/container/Dockerfile",
+        }
+    # What is built here has no version of its own; "latest" would say it had.
+    built_here = image.digest is None and image.tag == "latest"
+    service["image"] = f"{image.repository}:local" if built_here else image.reference
+    service |= _hardened(USER, deployment.resources.memory_mb, deployment)
+    service["tmpfs"] = [
+        "/tmp:size=256m,mode=1777,noexec,nosuid",  # noqa: S108 - in the container
+        *(
+            f"{_PROJECT}/transform/{name}:size=256m,uid={USER},gid={USER},noexec,nosuid"
+            for name in ("target", "logs")
+        ),
+    ]
+    service |= {
+        "init": True,
+        "restart": "unless-stopped",
+        "stop_grace_period": "30s",
+        "environment": {
+            "MELTANO_ENVIRONMENT": project.ecosystem.default_environment,
+            "FLEXCORE_POSTGRES": database,
+        },
+        "secrets": [
+            *secret_names(project.ecosystem),
+            {"source": password, "target": PASSWORD},
+        ],
+        "networks": ["backend", "outside"],
+        "volumes": [
+            f"state:{_PROJECT}/.meltano",
+            "events:/var/lib/flexcore",
+            f"data:{_PROJECT}/data",
+            f"output:{_PROJECT}/output",
+        ],
+        # The schedule's process is the container's: when it ends, so does this.
+        "healthcheck": {"disable": True},
+    }
+    if not place:
+        service["depends_on"] = {"postgres": {"condition": "service_healthy"}}
+    return service
+
+
+def _postgres(deployment: Deployment, password: str) -> dict[str, Any]:
+    return {
+        "image": POSTGRES_IMAGE,
+        **_hardened(_POSTGRES_USER, 1024, deployment),
+        "tmpfs": [
+            "/tmp:size=64m,noexec,nosuid",  # noqa: S108 - in the container
+            f"/var/run/postgresql:size=8m,uid={_POSTGRES_USER},gid={_POSTGRES_USER}",
+        ],
+        "restart": "unless-stopped",
+        "shm_size": "128m",
+        "environment": {
+            "POSTGRES_USER": _DATABASE,
+            "POSTGRES_DB": _DATABASE,
+            "POSTGRES_PASSWORD_FILE": f"/run/secrets/{password}",
+            "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256 --data-checksums",
+        },
+        "secrets": [password],
+        "healthcheck": {
+            "test": ["CMD", "pg_isready", "-U", _DATABASE, "-d", _DATABASE],
+            "interval": "5s",
+            "timeout": "3s",
+            "retries": 20,
+        },
+        "networks": ["backend"],
+        "volumes": ["postgres:/var/lib/postgresql/data"],
+    }
+
+
+def _hardened(user: int, memory_mb: int, deployment: Deployment) -> dict[str, Any]:
+    return {
+        "user": f"{user}:{user}",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "mem_limit": f"{memory_mb}m",
+        "cpus": float(deployment.resources.cpus),
+        "pids_limit": 256,
+        "logging": {
+            "driver": "json-file",
+            "options": {"max-size": "10m", "max-file": "5"},
+        },
+    }
+
+
+def _password(deployment: Deployment) -> str:
+    """The secret that holds Postgres' password."""
+    given = REFERENCE.fullmatch(str(deployment.postgres.get("password", "")))
+    return given[1] if given else "POSTGRES_PASSWORD"
+
+
+def _escaped(value: Any) -> Any:  # noqa: ANN401 - plain data of any shape
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return value
