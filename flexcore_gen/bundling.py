@@ -51,7 +51,7 @@ _LEFT_OUT = {
 def needed_packages(project: Project) -> tuple[str, ...]:
     """The requirements that a project's pipelines come down to, sorted."""
     needed = {"flexcore"}
-    if "compose" in project.ecosystem.outputs:
+    if {"compose", "kubernetes"} & set(project.ecosystem.outputs):
         # Meltano's state of deployed runs is kept in Postgres.
         needed.add("flexcore[postgres]")
     for plan in project.pipelines:

@@ -88,23 +88,11 @@ def plan_files(project: Project) -> tuple[PlannedFile, ...]:
     """Every file that the project's outputs want, by path.
 
     Raises:
-        InvalidEcosystemError: An output is not part of this installation.
+        InvalidEcosystemError: An output cannot do what is asked of it.
     """
     files: dict[str, PlannedFile] = {}
     for name in project.ecosystem.outputs:
-        try:
-            module = import_module(f"flexcore_gen.outputs.{name}")
-        except ModuleNotFoundError as error:
-            raise InvalidEcosystemError(
-                [
-                    Problem(
-                        project.ecosystem.mark,
-                        f'the output "{name}" is not part of this version',
-                        "remove it from outputs",
-                        "outputs",
-                    )
-                ]
-            ) from error
+        module = import_module(f"flexcore_gen.outputs.{name}")
         for file in module.plan_files(project):
             if file.path in files:
                 raise AssertionError(f"two outputs plan {file.path}")
