@@ -54,6 +54,8 @@ def needed_packages(project: Project) -> tuple[str, ...]:
     if {"compose", "kubernetes"} & set(project.ecosystem.outputs):
         # Meltano's state of deployed runs is kept in Postgres.
         needed.add("flexcore[postgres]")
+    if "prometheus" in project.ecosystem.deployment.parts:
+        needed.add("flexcore[metrics]")
     for plan in project.pipelines:
         for instance in plan.instances:
             # A plugin of the project's own is installed from the folder it names.

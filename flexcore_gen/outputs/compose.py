@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from flexcore_gen.environments import environment_of
 from flexcore_gen.errors import InvalidEcosystemError, Problem
+from flexcore_gen.outputs import compose_parts
 from flexcore_gen.outputs.container import (
     PASSWORD,
     USER,
+    event_secrets,
     plan_container,
     secret_names,
 )
@@ -59,13 +61,10 @@ def _problems(project: Project, deployment: Deployment) -> Iterator[Problem]:
             "give a pipeline a `schedule:`, or remove compose from outputs",
             "outputs",
         )
-    if deployment.parts:
-        yield Problem(
-            mark,
-            f"the compose stack cannot bring {', '.join(deployment.parts)} yet",
-            "remove it from deploy.parts; docs/how-to/watch.md shows the metrics",
-            "deploy.parts",
-        )
+    for what, fix in compose_parts.part_problems(
+        deployment.parts, project.ecosystem.outputs
+    ):
+        yield Problem(mark, what, fix, "deploy.parts")
     if deployment.secrets.backend == "vault":
         yield Problem(
             mark,
@@ -82,9 +81,13 @@ def _stack(project: Project, deployment: Deployment) -> dict[str, Any]:
     services = {"runner": _runner(project, deployment, password)}
     if own:
         services["postgres"] = _postgres(deployment, password)
-    names = sorted({*secret_names(ecosystem), password})
+    services |= _parts(project, deployment)
+    parts = deployment.parts
+    own_secrets = compose_parts.part_secrets(parts, ecosystem.watch)
+    names = sorted({*secret_names(ecosystem), password, *own_secrets})
     is_env = deployment.secrets.backend == "env"
     volumes = ["state", "events", "data", "output", *(["postgres"] if own else [])]
+    volumes += [volume for part in parts for volume in compose_parts.VOLUMES[part]]
     return {
         "name": ecosystem.project,
         "services": services,
@@ -95,6 +98,41 @@ def _stack(project: Project, deployment: Deployment) -> dict[str, Any]:
         "networks": {"backend": {"internal": True}, "outside": {}},
         "volumes": {name: {} for name in volumes},
     }
+
+
+def _parts(project: Project, deployment: Deployment) -> dict[str, Any]:
+    watch = project.ecosystem.watch
+    found: dict[str, Any] = {}
+    if "redis" in deployment.parts:
+        found["redis"] = (compose_parts.REDIS[1], compose_parts.redis())
+    if "prometheus" in deployment.parts:
+        image = _image(deployment)
+        found["prometheus"] = (compose_parts.PROMETHEUS[1], compose_parts.prometheus())
+        found["alertmanager"] = (
+            compose_parts.ALERTMANAGER[1],
+            compose_parts.alertmanager(watch),
+        )
+        secrets = list(event_secrets(project.ecosystem))
+        found["metrics"] = (USER, compose_parts.metrics(image, secrets))
+    if "grafana" in deployment.parts:
+        found["grafana"] = (compose_parts.GRAFANA[1], compose_parts.grafana())
+    return {
+        name: {
+            **_hardened(user, 512, deployment),
+            "restart": "unless-stopped",
+            "tmpfs": ["/tmp:size=64m,noexec,nosuid"],  # noqa: S108 - in the container
+            **service,
+        }
+        for name, (user, service) in found.items()
+    }
+
+
+def _image(deployment: Deployment) -> str:
+    image = deployment.image
+    # What is built here has no version of its own; "latest" would say it had.
+    if image.digest is None and image.tag == "latest":
+        return f"{image.repository}:local"
+    return image.reference
 
 
 def _runner(project: Project, deployment: Deployment, password: str) -> dict[str, Any]:
@@ -112,9 +150,7 @@ def _runner(project: Project, deployment: Deployment, password: str) -> dict[str
             "context": "../../bundle",
             "dockerfile": "project/deploy/container/Dockerfile",
         }
-    # What is built here has no version of its own; "latest" would say it had.
-    built_here = image.digest is None and image.tag == "latest"
-    service["image"] = f"{image.repository}:local" if built_here else image.reference
+    service["image"] = _image(deployment)
     service |= _hardened(USER, deployment.resources.memory_mb, deployment)
     service["tmpfs"] = [
         "/tmp:size=256m,mode=1777,noexec,nosuid",  # noqa: S108 - in the container

@@ -50,6 +50,13 @@ def secret_names(ecosystem: Ecosystem) -> tuple[str, ...]:
     return tuple(sorted({name for value in values for name in _references(value)}))
 
 
+def event_secrets(ecosystem: Ecosystem) -> tuple[str, ...]:
+    """Every variable that the event store and its handlers refer to, sorted."""
+    environment = environment_of(ecosystem, ecosystem.default_environment)
+    events: Plain = dict(as_seen_in(ecosystem, environment).events)
+    return tuple(sorted(set(_references(events))))
+
+
 def _references(value: Plain) -> Iterator[str]:
     if isinstance(value, str):
         yield from REFERENCE.findall(value)

@@ -156,7 +156,12 @@ def test_an_external_postgres_and_a_digest_leave_only_the_runner(generate):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (ECOSYSTEM + "deploy: {parts: [redis]}\n", "cannot bring redis"),
+        (ECOSYSTEM + "deploy: {parts: [prometheus]}\n", "add prometheus to outputs"),
+        (
+            ECOSYSTEM.replace("compose]", "compose, grafana]")
+            + "deploy: {parts: [grafana]}\n",
+            "add prometheus to deploy.parts",
+        ),
         (ECOSYSTEM.replace('    schedule: "0 2 * * *"\n', ""), "none has a schedule"),
         (
             ECOSYSTEM + "deploy: {secrets: {backend: vault, store: s}}\n",
@@ -169,6 +174,55 @@ def test_what_the_stack_cannot_give_is_told(generate, text, said):
     assert done.returncode == 2
     assert said in done.stderr
     assert not (root / COMPOSE).exists()
+
+
+WATCHED = (
+    ECOSYSTEM.replace("compose]", "compose, prometheus, grafana]")
+    + """deploy: {parts: [redis, prometheus, grafana]}
+watch: {chat: true}
+events: {store: "postgresql://runner:${EVENTS_PASSWORD}@db.example.com/flexcore"}
+"""
+)
+
+
+def test_others_find_no_fault_in_the_optional_parts(generate):
+    done, root = generate(WATCHED)
+    assert done.returncode == 0, done.stderr
+    schema = ask(
+        "check-jsonschema", "--builtin-schema", "vendor.compose-spec", root / COMPOSE
+    )
+    assert schema.returncode == 0, schema.stdout
+    linted = json.loads(ask("compose-lint", "--format", "json", root / COMPOSE).stdout)
+    named = {(f["rule_id"], f["service"]): f["message"] for f in linted["findings"]}
+    unpinned = {"redis", "prometheus", "alertmanager", "grafana", "metrics"}
+    expected = EXCEPTIONS.keys() | {("CL-0019", name) for name in unpinned}
+    assert named.keys() == expected, named
+
+
+def test_the_parts_mount_what_is_rendered_and_reach_each_other(generate):
+    _, root = generate(WATCHED)
+    found = stack(root)
+    services = found["services"]
+    for service in services.values():
+        for volume in service["volumes"]:
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (root / COMPOSE).parent.joinpath(source).exists(), volume
+            else:
+                assert source in found["volumes"]
+    for name in ("metrics", "alertmanager"):
+        assert services[name]["network_mode"] == "service:prometheus"
+        assert "networks" not in services[name]
+    assert services["metrics"]["secrets"] == ["EVENTS_PASSWORD"]
+    assert services["alertmanager"]["secrets"] == [
+        {
+            "source": "chat_webhook_url",
+            "target": "/etc/alertmanager/secrets/chat_webhook_url",
+        }
+    ]
+    assert found["secrets"].keys() >= {"chat_webhook_url", "GRAFANA_PASSWORD"}
+    published = [p for s in services.values() for p in s.get("ports", ())]
+    assert published == ["127.0.0.1:3000:3000"]
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30)
