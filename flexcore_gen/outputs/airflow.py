@@ -9,6 +9,7 @@ from __future__ import annotations
 import pprint
 from typing import TYPE_CHECKING, Any
 
+from flexcore_gen.environments import environment_of
 from flexcore_gen.plan import PlannedFile
 from flexcore_gen.resources import resource_root
 
@@ -43,7 +44,8 @@ def plan_files(project: Project) -> Iterator[PlannedFile]:
 def dag_data(project: Project, plan: PipelinePlan) -> dict[str, Any]:
     """All that a DAG file knows: plain data, and no secret."""
     ecosystem = project.ecosystem
-    deployment = ecosystem.deployment
+    environment = environment_of(ecosystem, ecosystem.default_environment)
+    deployment = ecosystem.deployment_in(environment)
     airflow = deployment.airflow
     has_pods = airflow.executor == "KubernetesExecutor"
     return {

@@ -146,6 +146,15 @@ def test_the_dag_imports_nothing_of_flexcore(planned):
     assert not [name for name in imported if name.startswith("flex")]
 
 
+def test_an_environment_has_its_own_limits(planned, tmp_path):
+    overlay = tmp_path / "config" / "development.yaml"
+    overlay.parent.mkdir()
+    overlay.write_text("deploy: {airflow: {retries: 7}}\n", "utf-8")
+    project = planned(ECOSYSTEM)
+    assert project.ecosystem.default_environment == "development"
+    assert dag_data(project, project.pipelines[0])["retries"] == 7
+
+
 def test_a_step_called_prepare_leaves_the_name_to_the_preparation(planned):
     project = planned(ECOSYSTEM.replace("transform", "prepare"))
     names = [t["name"] for t in dag_data(project, project.pipelines[0])["tasks"]]
