@@ -167,6 +167,30 @@ def test_a_token_endpoint_that_stays_away_ends_the_run(stand):
         stand.client().get("projects")
 
 
+@pytest.mark.parametrize(
+    "kind", ["login_page", "null", "empty", "truncated", "500_html"]
+)
+def test_what_is_no_token_is_never_sent_on(stand, kind):
+    stand.fault(kind, path="/oauth2", times=99)
+    with pytest.raises(OicError):
+        stand.client().get("projects")
+    assert stand.requests("/ic/api/") == []
+
+
+@pytest.mark.parametrize("kind", ["slow_headers", "reset_before", "truncated"])
+def test_a_token_endpoint_that_recovers_costs_nothing(stand, kind):
+    stand.fault(kind, path="/oauth2", times=1, seconds=3)
+    assert stand.client(request_timeout_seconds=1).get("projects")["items"]
+
+
+def test_a_token_endpoint_that_redirects_gets_the_secret_nowhere_else(start):
+    stand = start(redirect="evil")
+    elsewhere = f"{stand.urls['instance']}/ic/api/integration/v1/projects"
+    with pytest.raises(OicError):
+        stand.client(oauth_token_url=elsewhere).get("projects")
+    assert stand.requests(listener="evil") == []
+
+
 def test_no_secret_is_in_any_output(stand, tmp_path):
     secret = "s3cr3t-Canary-77"
     config = {**stand.config, "oauth_client_secret": secret, "streams": ["projects"]}

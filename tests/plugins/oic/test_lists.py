@@ -205,8 +205,12 @@ def test_agents_come_by_group(stand):
 
 
 @pytest.mark.parametrize(
-    "kind", ["429", "500", "502", "503", "504", "reset_before", "truncated", "null"]
-)
+    "kind",
+    [
+        "429", "500", "500_html", "502", "503", "504", "reset_before", "reset_after",
+        "truncated", "gzip_truncated", "null", "empty",
+    ],
+)  # fmt: skip
 def test_a_fault_that_passes_costs_no_row(stand, kind):
     stand.fault(kind, path="/integrations", times=2, after=1)
     assert len(read(stand, "integrations", details=False).ids("integrations")) == 130
