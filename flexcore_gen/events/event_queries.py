@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -142,12 +143,25 @@ class EventQueries:
         return [row[0] for row in rows]
 
     def find_runs(self, identity: str) -> list[str]:
-        """Return the runs with this run id, or this correlation id, newest first."""
+        """Return the runs with this id, newest first; see `EventStore.find_runs`."""
         rows = self._rows(
             "SELECT aggregate_id FROM events WHERE name = 'PipelineStarted'"
             " AND (aggregate_id = :identity OR correlation_id = :identity)"
             " ORDER BY sequence DESC",
             {"identity": identity},
+        )
+        return [row[0] for row in rows] or self._runs_of_meltano(identity)
+
+    def _runs_of_meltano(self, identity: str) -> list[str]:
+        try:
+            given = str(uuid.UUID(identity))  # Nothing in it means more to LIKE.
+        except ValueError:
+            return []
+        rows = self._rows(
+            "SELECT aggregate_id FROM events WHERE name = 'PipelineStarted'"
+            " AND data LIKE :member ORDER BY sequence DESC",
+            # As `dump_json` writes it; inside a text the quotes would be escaped.
+            {"member": f'%"meltano_run_id":"{given}"%'},
         )
         return [row[0] for row in rows]
 

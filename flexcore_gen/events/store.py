@@ -139,7 +139,11 @@ class EventStore(Protocol):
         ...
 
     def find_runs(self, identity: str) -> list[str]:
-        """Return the runs with this run id, or this correlation id, newest first."""
+        """Return the runs with this run id, or this correlation id, newest first.
+
+        Else those with this Meltano run id (`meltano run --run-id`): an engine that
+        starts runs knows no other id of them.
+        """
         ...
 
     def verify(self) -> ChainReport:

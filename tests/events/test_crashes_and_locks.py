@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 
 import pytest
 
@@ -200,6 +201,40 @@ def test_the_same_run_id_twice_is_two_runs_of_one_correlation(project):
     assert len({run["run_id"] for run in runs}) == 2
     assert {run["correlation_id"] for run in runs} == {run_id}
     assert project.runs(run_id)[0] == runs[0]
+
+
+def test_an_engines_tasks_run_beside_each_other_and_each_is_asked_for_by_its_id(
+    project,
+):
+    correlation = "7d5f3f0e-1df2-4f0c-9a5f-0f6f0a1f7c22"
+    first = "3f2c8a0e-7f0e-4c55-9d05-0a6c1c5f7d11"
+    second = "3f2c8a0e-7f0e-4c55-9d05-0a6c1c5f7d12"
+    retry = "3f2c8a0e-7f0e-4c55-9d05-0a6c1c5f7d13"
+    given = {"FLEXCORE_CORRELATION_ID": correlation}
+    process, _ = project.start_and_hang(
+        "run", "--run-id", first, "load-people", **given
+    )
+
+    beside = project.run("run", "--run-id", second, "orders", **given)
+    again = project.run("run", "--run-id", retry, "load-people", **given)
+
+    assert beside.returncode == 0, beside.stderr
+    assert again.returncode == 75, "a task ran twice at once"
+    assert [run["status"] for run in project.runs(first)] == ["running"]
+    assert [run["status"] for run in project.runs(second)] == ["success"]
+    assert {run["correlation_id"] for run in project.runs()} == {correlation}
+    asked = ("runs", retry, "--status", "success")
+    refused = subprocess.run(
+        ["flexcore-gen", *asked], cwd=project.root, env=project.env,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert f'no run "{retry}"' in refused.stderr
+
+    kill(project, process)
+    assert project.run("run", "--run-id", retry, "load-people", **given).returncode == 0
+    assert [run["status"] for run in project.runs(retry)] == ["success"]
+    assert [run["status"] for run in project.runs(first)] == ["lost"]
 
 
 def test_taps_targets_and_dbt_get_the_ids_of_the_run(project):

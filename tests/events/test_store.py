@@ -44,6 +44,21 @@ def fill(store, run="r1", *, end="PipelineCompleted"):
         store.append(event(name, run, text="ü\n\x00'"))
 
 
+def test_a_run_is_found_by_the_id_that_meltano_was_given(store):
+    given = "3f2c8a0e-7f0e-4c55-9d05-0a6c1c5f7d11"
+    other = "3f2c8a0e-7f0e-4c55-9d05-0a6c1c5f7d12"
+    store.append(event("PipelineStarted", meltano_run_id=given))
+    store.append(event("PipelineStarted", "r2", meltano_run_id=other))
+    forged = f'"meltano_run_id":"{given}"'
+    store.append(event("PipelineStarted", "r3", meltano_run_id=other, note=forged))
+
+    assert store.find_runs(given) == ["r1"]
+    assert store.find_runs(given.upper()) == ["r1"]
+    assert store.find_runs(other) == ["r3", "r2"]
+    assert store.find_runs("%") == []
+    assert store.find_runs("r2") == ["r2"]
+
+
 def test_events_come_back_as_they_went_in_numbered_per_run(store):
     fill(store, "r1")
     fill(store, "r2", end=None)
