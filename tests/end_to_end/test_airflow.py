@@ -281,6 +281,15 @@ def test_a_killed_worker_loses_and_doubles_nothing(airflow, oracle_server, tmp_p
         events = all_events(project)
         assert len({e["correlation_id"] for e in events}) == 1
         assert [e["name"] for e in events].count("PipelineLost") == 1
+        begun = [e["data"] for e in events if e["name"] == "PipelineStarted"]
+        (correlation,) = {e["correlation_id"] for e in events}
+        assert {e["openlineage_root"] for e in begun} == {
+            f"default/{DAG}/{correlation}"
+        }
+        above = [e["openlineage_parent"].rsplit("/", 1) for e in begun]
+        names = {f"default/{DAG}.{name}" for name in tasks} - {f"default/{DAG}.prepare"}
+        assert {name for name, _ in above} == names
+        assert len({run for _, run in above}) == len(begun), "each try is its own run"
 
 
 def run_and_kill(cluster):

@@ -184,3 +184,78 @@ def test_the_kubernetes_executor_runs_the_same_tasks_in_the_image(
     (dag,) = found["dags"].values()
     assert {t["image"] for t in dag["tasks"].values()} == {"r/flexcore:1"}
     assert {t["retries"] for t in dag["tasks"].values()} == {4}
+
+
+PROVIDER = (
+    "apache-airflow-providers-openlineage==2.20.3",
+    "openlineage-python==1.54.0",
+    "openlineage-integration-common==1.54.0",
+    "openlineage-sql==1.54.0",
+    "httpx2==2.16.2",
+    "httpcore2==2.16.2",
+)
+SMALL = """\
+version: 1
+project: acme
+warehouse: {system: postgres, host: h, database: w, username: u, password: "${W}"}
+connections: {people: {system: ldif, path: people.ldif}}
+environments: [development]
+outputs: [meltano, dbt, airflow]
+pipelines:
+  - name: people
+    steps:
+      - {name: extract, service: flext-tap-ldif, config: {connection: people}}
+"""
+
+
+def test_runs_hang_below_the_task_that_airflows_own_provider_reports(
+    planned, airflow, tmp_path
+):
+    provider, home = tmp_path / "provider", tmp_path / "home"
+    subprocess.run(
+        ["uv", "pip", "install", "-q", "--no-deps", "--target", provider,
+         "--python", airflow / "python", *PROVIDER],
+        check=True, timeout=120,
+    )  # fmt: skip
+    folder = tmp_path / "deploy" / "airflow"
+    folder.mkdir(parents=True)
+    for file in plan_files(planned(SMALL)):
+        (tmp_path / file.path).write_bytes(render(file, "ecosystem.yaml").content)
+    for name in ("meltano", "flexcore-gen"):
+        command = tmp_path / "bin" / name
+        command.parent.mkdir(exist_ok=True)
+        command.write_text(
+            f'#!/bin/sh\necho "$OPENLINEAGE_PARENT_ID $OPENLINEAGE_ROOT_PARENT_ID" >>'
+            f" {tmp_path}/{name}.said\n"
+        )
+        command.chmod(0o755)
+    transport = {"type": "file", "log_file_path": f"{home}/emitted", "append": True}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(provider),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "0",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(folder),
+        "AIRFLOW__OPENLINEAGE__NAMESPACE": "acme/airflow",
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+        "FLEXCORE_BIN": str(tmp_path / "bin"),
+        "FLEXCORE_PROJECT": str(tmp_path),
+    }
+    for words in (("db", "migrate"), ("dags", "test", "people")):
+        done = subprocess.run(
+            [airflow / "airflow", *words],
+            env=env, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    emitted = [json.loads(line) for line in (home / "emitted").read_text().splitlines()]
+    (task,) = {
+        each["run"]["runId"]
+        for each in emitted
+        if each["job"]["name"] == "people.extract"
+    }
+    (dag,) = {e["run"]["runId"] for e in emitted if e["job"]["name"] == "people"}
+    assert (tmp_path / "flexcore-gen.said").read_text().split() == [
+        f"acme/airflow/people.extract/{task}",
+        f"acme/airflow/people/{dag}",
+    ]
