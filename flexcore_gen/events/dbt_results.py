@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from flexcore_gen.events.data_places import warehouse_of
+
 _MANIFEST_MAX_BYTES = 64 * 1024 * 1024
 _MESSAGE_LENGTH = 2000
 _BAD = frozenset({"error", "fail", "runtime error"})
@@ -18,7 +20,13 @@ _BAD = frozenset({"error", "fail", "runtime error"})
 class DbtArtifacts:
     """The artifacts of one dbt step: only those written during it."""
 
-    def __init__(self, project_directory: Path, target_directory: Path) -> None:
+    def __init__(
+        self,
+        project_directory: Path,
+        target_directory: Path,
+        warehouse: dict[str, Any],
+    ) -> None:
+        self._warehouse = warehouse
         self._target = target_directory
         if not target_directory.is_absolute():
             self._target = project_directory / target_directory
@@ -29,7 +37,7 @@ class DbtArtifacts:
         return self._target / "run_results.json"
 
     def read(self, run_id: str) -> dict[str, Any]:
-        """Return `{models: [...], tests: {...}}` of this step, or `{}`.
+        """Return `{models, tests, artifacts, warehouse}` of this step, or `{}`.
 
         Args:
             run_id: What dbt was given as FLEXCORE_RUN_ID; results that carry
@@ -45,7 +53,11 @@ class DbtArtifacts:
             return {"note": f"{self._results} cannot be read"}
         if environment.get("FLEXCORE_RUN_ID", run_id) != run_id:
             return {"note": f"{self._results} was overwritten by another run"}
-        return {**self._summary(results), "artifacts": str(self._target)}
+        return {
+            **self._summary(results),
+            "artifacts": str(self._target),
+            "warehouse": self._warehouse,
+        }
 
     def _summary(self, results: list[dict[str, Any]]) -> dict[str, Any]:
         models = []
@@ -113,7 +125,8 @@ def artifacts_of(invoker: Any) -> DbtArtifacts:  # noqa: ANN401 - meltano.core.p
     root: Path = invoker.project.root
     directory = environment.get("DBT_PROJECT_DIR") or root / "transform"
     target = environment.get("DBT_TARGET_PATH") or "target"
-    return DbtArtifacts(root / directory, Path(target))
+    warehouse = warehouse_of(invoker.plugin_config)
+    return DbtArtifacts(root / directory, Path(target), warehouse)
 
 
 def _message(result: dict[str, Any]) -> str | None:

@@ -24,15 +24,18 @@ from flexcore_gen.events.lineage_datasets import (
     stream_inputs,
     stream_outputs,
 )
+from flexcore_gen.events.lineage_facets import PRODUCER, facet
+from flexcore_gen.events.locations import flexcore_directory
+from flexcore_gen.events.schema_changes import last_seen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flexcore_gen.events.destinations import Destination
     from flexcore_gen.events.run_event import StoredEvent
     from flexcore_gen.events.sending import Surroundings
 
-PRODUCER = "https://pypi.org/project/flexcore"
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
-_FACETS = "https://openlineage.io/spec/facets"
 _ENDS = {"PipelineCompleted": "COMPLETE", "PipelineFailed": "FAIL"}
 _CUT = frozenset({"terminated", "interrupted", "timed_out", "lost"})
 DEFAULT_FILE = ".flexcore/openlineage.jsonl"
@@ -43,7 +46,7 @@ def openlineage(
 ) -> str:
     """Export what an event says about runs and datasets."""
     history = list(around.store.events(stored.event.aggregate_id))
-    lines = run_events(stored, history, destination.optional("namespace"))
+    lines = run_events(stored, history, around.root, destination.optional("namespace"))
     url = destination.optional("url") or os.environ.get("OPENLINEAGE_URL")
     if not url:
         path = around.root / (destination.optional("path") or DEFAULT_FILE)
@@ -67,23 +70,30 @@ def openlineage(
 
 
 def run_events(
-    stored: StoredEvent, history: list[StoredEvent], namespace: str | None = None
+    stored: StoredEvent,
+    history: list[StoredEvent],
+    root: Path,
+    namespace: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return the RunEvents that an event stands for; most stand for none.
 
     Args:
         stored: The event.
         history: All events of its run.
+        root: The project's folder.
         namespace: Of jobs; default: `OPENLINEAGE_NAMESPACE`, else `flexcore`.
     """
     if not history or history[0].event.name != "PipelineStarted":
         return []
-    return _Run(history, namespace).of(stored)
+    return _Run(history, root, namespace).of(stored)
 
 
 class _Run:
-    def __init__(self, history: list[StoredEvent], namespace: str | None) -> None:
+    def __init__(
+        self, history: list[StoredEvent], root: Path, namespace: str | None
+    ) -> None:
         self._history = history
+        self._folder = root
         first = history[0].event
         self._namespace = (
             namespace or os.environ.get("OPENLINEAGE_NAMESPACE") or "flexcore"
@@ -93,8 +103,8 @@ class _Run:
         self._self = self._named(self._id, self._namespace, self._pipeline)
         said = first.data
         self._above = _parsed(said.get("openlineage_parent"))
-        root = _parsed(said.get("openlineage_root")) or self._above
-        self._root = self._named(*root) if root else self._self
+        top = _parsed(said.get("openlineage_root")) or self._above
+        self._root = self._named(*top) if top else self._self
 
     def of(self, stored: StoredEvent) -> list[dict[str, Any]]:
         event, data = stored.event, stored.event.data
@@ -113,7 +123,7 @@ class _Run:
         found = self._models(event.time, failed) if failed.get("models") else []
         end = self._event(kind, event.time, self._id, self._pipeline)
         if data.get("error"):
-            end["run"]["facets"]["errorMessage"] = _facet(
+            end["run"]["facets"]["errorMessage"] = facet(
                 "1-0-1/ErrorMessageRunFacet",
                 message=str(data["error"]),
                 programmingLanguage="text",
@@ -133,7 +143,11 @@ class _Run:
         name = f"{self._pipeline}.{loaded['name']}"
         run_id = str(uuid.uuid5(uuid.UUID(self._id), f"step {loaded['step']}"))
         begun = _earlier(time, loaded.get("duration_seconds"))
-        inputs, outputs = stream_inputs(extracted), stream_outputs(loaded)
+        directory = flexcore_directory(self._folder)
+        columns = last_seen(directory, str(extracted.get("plugin")))
+        inputs = stream_inputs(extracted, columns, self._folder)
+        arriving = {} if extracted.get("mapped") else columns
+        outputs = stream_outputs(loaded, arriving, self._folder)
         start = self._event("START", begun, run_id, name, parent=self._self)
         end = self._event("COMPLETE", time, run_id, name, parent=self._self)
         return [start, {**end, "inputs": inputs, "outputs": outputs}]
@@ -146,7 +160,7 @@ class _Run:
         ]
         found = []
         run_id = self._history[0].event.aggregate_id
-        for model, inputs, output in model_datasets(data, places, run_id):
+        for model, inputs, output in model_datasets(data, places, run_id, self._folder):
             name = f"{self._pipeline}.dbt.{model['name']}"
             own = str(uuid.uuid5(uuid.UUID(self._id), model["unique_id"]))
             begun = _earlier(time, model.get("seconds"))
@@ -157,7 +171,7 @@ class _Run:
             kind = "COMPLETE" if is_fine else "FAIL"
             end = self._event(kind, time, own, name, parent=self._self)
             if model.get("message"):
-                end["run"]["facets"]["errorMessage"] = _facet(
+                end["run"]["facets"]["errorMessage"] = facet(
                     "1-0-1/ErrorMessageRunFacet",
                     message=str(model["message"]),
                     programmingLanguage="SQL",
@@ -177,9 +191,9 @@ class _Run:
         if parent is None and self._above:
             parent = self._named(*self._above)
         if parent is not None:
-            facets["parent"] = _facet("1-2-0/ParentRunFacet", **parent, root=self._root)
+            facets["parent"] = facet("1-2-0/ParentRunFacet", **parent, root=self._root)
         is_pipeline = job == self._pipeline
-        job_type = _facet(
+        job_type = facet(
             "2-0-4/JobTypeJobFacet",
             processingType="BATCH",
             integration="FLEXCORE",
@@ -203,12 +217,6 @@ class _Run:
     @staticmethod
     def _named(run_id: str, namespace: str, name: str) -> dict[str, Any]:
         return {"run": {"runId": run_id}, "job": {"namespace": namespace, "name": name}}
-
-
-def _facet(schema: str, **values: object) -> dict[str, Any]:
-    name = schema.rpartition("/")[2]
-    url = f"{_FACETS}/{schema}.json#/$defs/{name}"
-    return {"_producer": PRODUCER, "_schemaURL": url, **values}
 
 
 def _parsed(text: object) -> tuple[str, str, str] | None:

@@ -23,6 +23,7 @@ from flexcore_gen.events import (
     verdict,
 )
 from flexcore_gen.events.block_notes import BlockNotes
+from flexcore_gen.events.data_places import destination_of, source_of
 from flexcore_gen.events.dbt_results import DbtArtifacts, artifacts_of
 from flexcore_gen.events.listener import warn
 from flexcore_gen.events.locations import STORE_VARIABLE, flexcore_directory
@@ -220,18 +221,16 @@ class Recorder:
                 "rows_loaded": loaded,
                 "bytes": total_bytes or None,
                 "streams": streams,
+                "source": source_of(self._settings.get(step.extractor, {}), streams),
+                **({"mapped": True} if self._maps_streams(step) else {}),
             },
         )
-        settings = self._settings.get(step.loader, {})
         self._write(
             "TargetLoaded",
             {
                 **done,
                 "plugin": step.loader,
-                "destination": _destination(settings),
-                "schema": settings.get("schema"),
-                "port": settings.get("port"),
-                "database": settings.get("service_name"),
+                **destination_of(self._settings.get(step.loader, {})),
                 "rows": loaded,
                 "streams": {
                     stream: {"rows": side.records, "rejected": side.rejected}
@@ -422,13 +421,4 @@ class Recorder:
         return masked
 
 
-def _destination(settings: dict[str, Any]) -> str | None:
-    """Return where a target's settings say that data goes, for people to look."""
-    for name in _PLACES:
-        if settings.get(name):
-            return str(settings[name])
-    return None
-
-
-_PLACES = ("output_path", "url", "base_url", "path", "dsn", "host")
 _TEXTLESS = frozenset({"PipelineStarted", "TransformationStarted"})

@@ -19,6 +19,8 @@ _CATALOG_MAX_BYTES = 32 * 1024 * 1024
 _KEY = "(key)"
 """Stands for the stream's key among its columns; no column is named so."""
 
+_REQUIRED = " not null"
+
 Schemas = dict[str, dict[str, str]]
 """Stream to column to type."""
 
@@ -70,7 +72,7 @@ def changes_since_last_time(directory: Path, plugin: str, now: Schemas) -> list[
         plugin: Name of the extractor.
         now: What `read_catalog` returned.
     """
-    path = directory / "schemas" / f"{plugin}.json"
+    path = _kept(directory, plugin)
     before: Schemas = {}
     with contextlib.suppress(OSError, ValueError):
         before = json.loads(path.read_bytes())
@@ -82,6 +84,30 @@ def changes_since_last_time(directory: Path, plugin: str, now: Schemas) -> list[
         draft.write_text(json.dumps({**before, **now}, sort_keys=True, indent=1))
         draft.replace(path)
     return compare(before, now)
+
+
+def last_seen(directory: Path, plugin: str) -> Schemas:
+    """Return the columns that a plugin's last run saw, and their types.
+
+    Args:
+        directory: The project's `.flexcore`.
+        plugin: Name of the extractor.
+    """
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        kept: Schemas = json.loads(_kept(directory, plugin).read_bytes())
+        return {
+            stream: {
+                column: kind.removesuffix(_REQUIRED)
+                for column, kind in columns.items()
+                if column != _KEY
+            }
+            for stream, columns in kept.items()
+        }
+    return {}
+
+
+def _kept(directory: Path, plugin: str) -> Path:
+    return directory / "schemas" / f"{plugin}.json"
 
 
 def _columns(stream: dict[str, Any]) -> dict[str, str]:
@@ -102,7 +128,7 @@ def _type(schema: dict[str, Any]) -> str:
         text += f" ({schema['format']})"
     if schema.get("maxLength"):
         text += f" up to {schema['maxLength']}"
-    return text + ("" if "null" in names else " not null")
+    return text + ("" if "null" in names else _REQUIRED)
 
 
 def _is_selected(stream: dict[str, Any]) -> bool:

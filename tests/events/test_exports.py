@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flexcore_gen.events import delivery
+from flexcore_gen.events.data_places import destination_of, source_of
 from flexcore_gen.events.destinations import read
 from flexcore_gen.events.run_event import RunEvent
 from flexcore_gen.events.sqlite_store import SqliteStore
@@ -79,7 +80,8 @@ def manifest(folder, adapter):
     )
 
 
-def fill(store, artifacts, destination, **place):
+def fill(store, artifacts, warehouse, *, read_back=None):
+    """What the hook writes, with settings as Meltano resolves them."""
     step = {"step": 0, "kind": "extract_load", "name": "tap target"}
     begun = {
         "environment": "dev",
@@ -97,8 +99,9 @@ def fill(store, artifacts, destination, **place):
             "DataExtracted",
             {
                 **step,
-                "plugin": "flext-tap-ldap--people--extract",
+                "plugin": "flext-tap-ldif--people--extract",
                 "streams": {"people": numbers},
+                "source": source_of({"path": ["in/2026/*.ldif"]}, ["people"]),
                 "duration_seconds": 1.5,
             },
         ),
@@ -107,12 +110,12 @@ def fill(store, artifacts, destination, **place):
             {
                 **step,
                 "plugin": "flext-target-warehouse",
-                "destination": destination,
+                **destination_of(warehouse),
                 "streams": {"people": {"rows": 5}},
                 "duration_seconds": 1.5,
-                **place,
             },
         ),
+        *(delivered(read_back) if read_back else ()),
         (
             "PipelineFailed",
             {
@@ -144,6 +147,34 @@ def fill(store, artifacts, destination, **place):
         )
 
 
+def delivered(settings):
+    """A model read back from the warehouse and written to a file."""
+    step = {"step": 2, "kind": "extract_load", "name": "back", "duration_seconds": 1.0}
+    (stream,) = settings.pop("streams")
+    file = {"path": "out/people.ldif", "stream": stream, "records": 5, "changed": True}
+    return [
+        (
+            "DataExtracted",
+            {
+                **step,
+                "plugin": "flext-tap-warehouse--back",
+                "streams": {stream: {"extracted": 5, "loaded": 5, "bytes": 700}},
+                "source": source_of(settings, [stream]),
+            },
+        ),
+        (
+            "TargetLoaded",
+            {
+                **step,
+                "plugin": "flext-target-ldif",
+                **destination_of({"output_path": "out/people.ldif"}),
+                "streams": {stream: {"rows": 5}},
+                "files": [file],
+            },
+        ),
+    ]
+
+
 def export(tmp_path, *exporters):
     return delivery.deliver_all(
         read({"exporters": list(exporters)}),
@@ -155,38 +186,49 @@ def export(tmp_path, *exporters):
 
 
 @pytest.mark.parametrize(
-    ("adapter", "destination", "place", "table", "model"),
+    ("adapter", "warehouse", "read_back", "table", "model"),
     [
         (
             "oracle",
-            "db.example.org",
-            {"schema": "raw_people", "port": 1521, "database": "ORCLPDB1",
-             "plugin": "flext-target-oracle"},
-            ("oracle://db.example.org:1521", "ORCLPDB1.raw_people.people"),
-            ("oracle://db.example.org:1521", "ORCLPDB1.analytics.dim_people"),
+            {"host": "db.example.org", "port": 1521, "service_name": "ORCLPDB1",
+             "default_target_schema": "raw_people", "username": "loader"},
+            {"streams": ["analytics-dim_people"], "host": "db.example.org",
+             "port": 1521, "service_name": "orclpdb1"},
+            ("oracle://db.example.org:1521", "ORCLPDB1.RAW_PEOPLE.PEOPLE"),
+            ("oracle://db.example.org:1521", "ORCLPDB1.ANALYTICS.DIM_PEOPLE"),
         ),
         (
             "postgres",
-            "postgresql://u:***@db:5433/wh",
-            {"schema": "raw_people"},
+            {"url": "postgresql://u:***@db:5433/wh", "schema": "raw_people"},
+            {"streams": ["leute"], "url": "postgresql://u:***@db:5433/wh",
+             "schema": "raw_people",
+             "tables": [{"table": "dim_people", "schema": "analytics",
+                         "stream": "leute"}]},
             ("postgres://db:5433", "wh.raw_people.people"),
             ("postgres://db:5433", "wh.analytics.dim_people"),
         ),
         (
             "duckdb",
-            "duckdb:////data/wh.duckdb",
-            {"schema": "raw_people"},
-            ("duckdb:////data/wh.duckdb", "raw_people.people"),
-            ("duckdb:////data/wh.duckdb", "analytics.dim_people"),
+            {"url": "duckdb:///data/wh.duckdb", "schema": "raw_people"},
+            {"streams": ["dim_people"], "url": "duckdb:///data/wh.duckdb",
+             "schema": "analytics", "tables": ["dim_people"]},
+            ("duckdb://{root}/data/wh.duckdb", "raw_people.people"),
+            ("duckdb://{root}/data/wh.duckdb", "analytics.dim_people"),
         ),
     ],
 )  # fmt: skip
 def test_lineage_is_one_graph_under_one_root_and_fits_the_schemas(
-    tmp_path, openlineage_python, adapter, destination, place, table, model
+    tmp_path, openlineage_python, adapter, warehouse, read_back, table, model
 ):
+    table, model = ((n.format(root=tmp_path), name) for n, name in (table, model))
     manifest(tmp_path / "target", adapter)
     store = SqliteStore(tmp_path / "events.db")
-    fill(store, tmp_path / "target", destination, **place)
+    fill(store, tmp_path / "target", warehouse, read_back=read_back)
+    schemas = tmp_path / ".flexcore" / "schemas"
+    schemas.mkdir(parents=True)
+    (schemas / "flext-tap-ldif--people--extract.json").write_text(
+        json.dumps({"people": {"dn": "string not null", "cn": "array", "(key)": "dn"}})
+    )
     (report,) = export(tmp_path, "openlineage")
     assert report.problem is None
     path = tmp_path / ".flexcore/openlineage.jsonl"
@@ -195,6 +237,8 @@ def test_lineage_is_one_graph_under_one_root_and_fits_the_schemas(
         ("START", "people"),
         ("START", "people.tap target"),
         ("COMPLETE", "people.tap target"),
+        ("START", "people.back"),
+        ("COMPLETE", "people.back"),
         ("START", "people.dbt.dim_people"),
         ("COMPLETE", "people.dbt.dim_people"),
         ("START", "people.dbt.bad"),
@@ -204,17 +248,30 @@ def test_lineage_is_one_graph_under_one_root_and_fits_the_schemas(
     parents = [each["run"]["facets"]["parent"] for each in said]
     assert {each["root"]["run"]["runId"] for each in parents} == {DAG}
     assert parents[0]["run"]["runId"] == TASK
-    assert {each["run"]["runId"] for each in parents[1:7]} == {RUN}
-    loaded, built = said[2], said[4]
+    assert {each["run"]["runId"] for each in parents[1:9]} == {RUN}
+    loaded, back, built = said[2], said[4], said[6]
     (read_stream,), (written,) = loaded["inputs"], loaded["outputs"]
-    assert read_stream["namespace"] == "flexcore://flext-tap-ldap"
+    assert (read_stream["namespace"], read_stream["name"]) == (
+        "file",
+        f"{tmp_path}/in/2026",
+    )
+    assert read_stream["facets"]["schema"]["fields"] == [
+        {"name": "dn", "type": "string"},
+        {"name": "cn", "type": "array"},
+    ]
+    assert read_stream["inputFacets"]["inputStatistics"]["rowCount"] == 5
     assert (written["namespace"], written["name"]) == table
     assert written["outputFacets"]["outputStatistics"]["rowCount"] == 5
     (source,), (made,) = built["inputs"], built["outputs"]
     assert (source["namespace"], source["name"]) == table
     assert (made["namespace"], made["name"]) == model
+    (read_again,), (file,) = back["inputs"], back["outputs"]
+    assert (read_again["namespace"], read_again["name"]) == model
+    assert read_again["inputFacets"]["inputStatistics"]["size"] == 700
+    assert (file["namespace"], file["name"]) == ("file", f"{tmp_path}/out/people.ldif")
+    assert file["outputFacets"]["outputStatistics"]["fileCount"] == 1
     assert made["facets"]["schema"]["fields"][0] == {"name": "id", "type": "NUMBER"}
-    assert len({uuid.UUID(each["run"]["runId"]) for each in said}) == 4
+    assert len({uuid.UUID(each["run"]["runId"]) for each in said}) == 5
 
     judged = subprocess.run(
         [openlineage_python, JUDGE, path],
@@ -223,7 +280,7 @@ def test_lineage_is_one_graph_under_one_root_and_fits_the_schemas(
         text=True,
         timeout=60,
     )
-    assert judged.stdout == "8 events are fine\n", judged.stderr
+    assert judged.stdout == "10 events are fine\n", judged.stderr
     store.close()
 
 
@@ -231,7 +288,7 @@ def test_a_run_is_one_trace_with_a_span_for_each_thing(tmp_path, http, monkeypat
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{http.port}/")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=s3cret%2D1")
     store = SqliteStore(tmp_path / "events.db")
-    fill(store, tmp_path, "duckdb:///x")
+    fill(store, tmp_path, {"url": "duckdb:///x"})
     (report,) = export(tmp_path, {"type": "otlp"})
     assert report.problem is None
     (got,) = http.received()

@@ -1,5 +1,6 @@
 """FlexCore's own tap and target, with SDK logging, and a real dbt on DuckDB."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -31,8 +32,17 @@ plugins:
   extractors:
   - name: flext-tap-ldif--people--extract
     inherit_from: flext-tap-ldif
-    config: {path: $MELTANO_PROJECT_ROOT/people.ldif}
+    config: {path: people.ldif}
+  - name: flext-tap-warehouse--people--back
+    inherit_from: flext-tap-warehouse
+    config:
+      url: "duckdb:///$MELTANO_PROJECT_ROOT/w.duckdb"
+      schema: analytics
+      tables: [people]
   loaders:
+  - name: flext-target-ldif--people--out
+    inherit_from: flext-target-ldif
+    config: {output_path: out.ldif}
   - name: flext-target-warehouse--people--land
     inherit_from: flext-target-warehouse
     config: {url: "duckdb:///$MELTANO_PROJECT_ROOT/w.duckdb", schema: raw_ldif}
@@ -43,13 +53,17 @@ plugins:
     settings:
     - {name: project, env: DBT_PROJECT_DIR, value: $MELTANO_PROJECT_ROOT/transform}
     - {name: profiles, env: DBT_PROFILES_DIR, value: $MELTANO_PROJECT_ROOT/transform}
-    - {name: path, env: WAREHOUSE_PATH, value: $MELTANO_PROJECT_ROOT/w.duckdb}
+    - {name: warehouse_path, env: WAREHOUSE_PATH, value: $MELTANO_PROJECT_ROOT/w.duckdb}
     commands: {build: build}
 jobs:
 - name: people
   tasks:
   - flext-tap-ldif--people--extract flext-target-warehouse--people--land
   - dbt:build
+- name: back
+  tasks:
+  - flext-tap-warehouse--people--back flext-target-ldif--people--out
+annotations: {flexcore: {exporters: [{type: openlineage}]}}
 """
 TRANSFORM = {
     "dbt_project.yml": """
@@ -64,8 +78,10 @@ demo:
   outputs:
     dev: {type: duckdb, path: "{{ env_var('WAREHOUSE_PATH') }}", schema: analytics}
 """,
-    "models/people.sql": "select dn, 1 as one from raw_ldif.ldif_entries\n",
+    "models/people.sql": "select dn, 1 as one from {{ source('l', 'ldif_entries') }}\n",
     "models/people.yml": """
+sources:
+- {name: l, schema: raw_ldif, tables: [{name: ldif_entries}]}
 models:
 - name: people
   columns:
@@ -91,7 +107,7 @@ def real_project(project):
 
 
 def test_rows_bytes_models_and_failed_tests_of_real_plugins_are_recorded(real_project):
-    result = real_project.run("run", "people")
+    result = real_project.run("run", "people", FLEXCORE_DELIVERY="wait")
 
     assert result.returncode == 1
     events = {event["name"]: event["data"] for event in real_project.envelopes()}
@@ -106,6 +122,27 @@ def test_rows_bytes_models_and_failed_tests_of_real_plugins_are_recorded(real_pr
     assert model["failed_tests"] == ["unique_people_one"]
     assert failed["tests"]["passed"] == 1
     assert "unique_people_one" in events["PipelineFailed"]["error"]
+
+    back = real_project.run("run", "back", FLEXCORE_DELIVERY="wait")
+    assert back.returncode == 0, back.stderr
+    root = real_project.root
+    said = (root / ".flexcore" / "openlineage.jsonl").read_text().splitlines()
+    ways = []
+    for each in map(json.loads, said):
+        ends = [
+            [(one["namespace"], one["name"].removeprefix(f"{root}/")) for one in side]
+            for side in (each["inputs"], each["outputs"])
+        ]
+        ways += [tuple(ends)] if ends[1] else []
+    warehouse = f"duckdb://{root}/w.duckdb"
+    changes = (warehouse, "raw_ldif.ldif_changes")
+    landed = (warehouse, "raw_ldif.ldif_entries")
+    model = (warehouse, "analytics.people")
+    assert ways == [
+        ([("file", "people.ldif")], [changes, landed]),
+        ([landed], [model]),
+        ([model], [("file", "out.ldif")]),
+    ]
 
 
 def test_the_error_of_a_real_tap_arrives_with_its_advice(real_project):

@@ -12,17 +12,22 @@ import attr
 from openlineage.client import event_v2
 from openlineage.client.generated import (
     error_message_run,
+    input_statistics_input_dataset,
     job_type_job,
     output_statistics_output_dataset,
     parent_run,
     schema_dataset,
 )
+from openlineage.client.naming import dataset as naming
 
 FACETS = {
     "parent": parent_run.ParentRunFacet,
     "errorMessage": error_message_run.ErrorMessageRunFacet,
     "jobType": job_type_job.JobTypeJobFacet,
     "schema": schema_dataset.SchemaDatasetFacet,
+    "inputStatistics": (
+        input_statistics_input_dataset.InputStatisticsInputDatasetFacet
+    ),
     "outputStatistics": (
         output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet
     ),
@@ -51,7 +56,24 @@ def facets(found):
     return made
 
 
+def check_name(namespace, name):
+    """By the makers' rules of naming, where they have one."""
+    scheme, _, rest = namespace.partition("://")
+    if scheme in {"postgres", "oracle"}:
+        host, _, port = rest.partition(":")
+        kind = naming.Postgres if scheme == "postgres" else naming.Oracle
+        rule = kind(host, port, *name.split("."))
+    elif scheme == "file":
+        assert name.startswith("/"), name
+        rule = naming.LocalFileSystem(name)
+    else:
+        assert scheme in {"duckdb", "flexcore"}, namespace
+        return
+    assert (namespace, name) == (rule.get_namespace(), rule.get_name())
+
+
 def dataset(kind, values):
+    check_name(values["namespace"], values["name"])
     rest = {k: facets(v) if k.endswith("acets") else v for k, v in values.items()}
     return kind(**rest)
 
