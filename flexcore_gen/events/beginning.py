@@ -21,6 +21,7 @@ from flexcore_gen.events.trace import begin_trace, engine_run_id
 
 if TYPE_CHECKING:
     from flexcore_gen.events.destinations import Destination
+    from flexcore_gen.events.exclusion import Claim
     from flexcore_gen.events.trace import Trace
 
 EXIT_REFUSED = 75
@@ -84,7 +85,7 @@ def begin(
     )
     details = _details(run, options, trace, blocks)
     if has_store_lock:
-        details["store_lock"] = _store_key(project, run)
+        details["store_lock"] = _shared_claim(project, run).key
     recorder.start(details)
     return recorder
 
@@ -177,12 +178,12 @@ def _hold(
     run: RunningRun,
     project: Any,  # noqa: ANN401 - meltano.core.project.Project
 ) -> bool:
-    """Hold the pipeline's lock in a store that hosts share; return whether it does."""
+    """Hold the run's claim in a store that hosts share; return whether it does."""
     store = journal.store
     if store is None or not store.has_locks:
         return False
     try:
-        other = store.hold(_store_key(project, run), run.run_id)
+        other = store.hold(_shared_claim(project, run), run.run_id)
     except StoreError as error:
         journal.give_up(error)
         return False
@@ -194,9 +195,8 @@ def _hold(
     raise _refusal()
 
 
-def _store_key(project: Any, run: RunningRun) -> str:  # noqa: ANN401 - meltano.core.project.Project
-    # The project's id, not its folder: hosts keep it in different places.
-    return f"{project.settings.get('project_id') or ''}\n{run.lock_key}"
+def _shared_claim(project: Any, run: RunningRun) -> Claim:  # noqa: ANN401 - meltano.core.project.Project
+    return run.claim.in_project(str(project.settings.get("project_id") or ""))
 
 
 def _say_who(run: RunningRun, holder: Holder) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from flexcore_gen.events.deliveries import Delivery, beginning
 from flexcore_gen.events.destinations import IN_RUN, Destination, DestinationError
+from flexcore_gen.events.exclusion import Claim
 from flexcore_gen.events.http_post import AwayError, RefusedError
 from flexcore_gen.events.run_event import utc_now
 from flexcore_gen.events.sending import Surroundings, sender_of
@@ -103,9 +104,10 @@ class _Worker:
             with _locked(directory, name):
                 self._pass(again_from)
             return
+        claim = Claim(f"deliver\n{name}")
         while True:
             with _locked(directory, name) as is_mine:
-                held = is_mine and self._store.hold(f"deliver\n{name}", name) is None
+                held = is_mine and self._store.hold(claim, name) is None
                 if not held:
                     return  # Who holds it looks once more before it goes.
                 position = self._store.delivered_up_to(name)
@@ -113,7 +115,7 @@ class _Worker:
                     position = self._store.last_sequence() if start is None else start
                     self._store.record_delivery(beginning(name, position))
                 position = self._pass(position)
-                self._store.let_go(f"deliver\n{name}")
+                self._store.let_go(claim)
             if self._report.problem or self._store.last_sequence() <= position:
                 return
 

@@ -1,8 +1,7 @@
 """The event store in Postgres: one store and one lock for runs of many hosts.
 
 Events are added one after the other under an advisory lock, so that the chain has
-one order. The lock of a running pipeline is an advisory lock of the session: it is
-gone the moment the process, or its host's connection, is.
+one order. What running pipelines hold is in `postgres_locks`.
 
 The address holds a password: no message of this module repeats it.
 """
@@ -10,7 +9,6 @@ The address holds a password: no message of this module repeats it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +22,12 @@ from flexcore_gen.events.chain import (
     stored_event,
 )
 from flexcore_gen.events.event_queries import EventQueries
+from flexcore_gen.events.postgres_locks import (
+    give_back,
+    sessions_in_the_way,
+    sessions_with,
+    take,
+)
 from flexcore_gen.events.postgres_schema import CHAIN_LOCK, SCHEMA_VERSION
 from flexcore_gen.events.run_event import RunEvent, StoredEvent
 from flexcore_gen.events.store import (
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from flexcore_gen.events.deliveries import Delivery
+    from flexcore_gen.events.exclusion import Claim
 
 CONNECT_SECONDS = 3
 """How long a start waits for the server; past it the run's events are spooled."""
@@ -81,13 +86,6 @@ SELECT (SELECT name FROM events WHERE aggregate_id = %(run)s
        (SELECT max(sequence) FROM events),
        (SELECT hash FROM events ORDER BY sequence DESC LIMIT 1)
 """  # noqa: S608 - constants
-_HOLDER = """
-SELECT a.application_name FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
-WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND l.classid = %s::bigint::oid AND l.objid = %s::bigint::oid
-"""
-
 _T = TypeVar("_T")
 
 
@@ -104,7 +102,7 @@ class PostgresStore(EventQueries):
         """
         self._address = address
         self._place = without_password(address)
-        self._held: tuple[str, str] | None = None
+        self._held: tuple[Claim, str] | None = None
         self._connection = self._connect()
 
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
@@ -166,8 +164,8 @@ class PostgresStore(EventQueries):
                 raise self._away(error) from None
         self._connection = self._connect()
         if self._held is not None:
-            key, run_id = self._held
-            if other := self.hold(key, run_id):
+            claim, run_id = self._held
+            if other := self.hold(claim, run_id):
                 raise StoreError(f"lost its lock to run {other.run_id}")
         try:
             return action()
@@ -206,8 +204,8 @@ class PostgresStore(EventQueries):
             connection.execute(_INSERT, (sequence, *fields, previous, own))
         return StoredEvent(event, version, sequence, previous, own)
 
-    def hold(self, key: str, run_id: str) -> Holder | None:
-        """Hold a lock until the session ends; see `EventStore.hold`."""
+    def hold(self, claim: Claim, run_id: str) -> Holder | None:
+        """Hold a claim until the session ends; see `EventStore.hold`."""
         try:
             # Others see it beside the lock.
             self._connection.execute(
@@ -215,44 +213,43 @@ class PostgresStore(EventQueries):
                 (f"{_APPLICATION} {run_id}",),
             )
             while True:
-                row = self._connection.execute(
-                    "SELECT pg_try_advisory_lock(%s)", (_number(key),)
-                ).fetchone()
-                if row and row[0]:
-                    self._held = (key, run_id)
+                if take(self._connection, claim):
+                    self._held = (claim, run_id)
                     return None
-                if other := self.holder(key):
-                    return other
+                for name in sessions_in_the_way(self._connection, claim):
+                    return self._holder(name)
         except psycopg.Error as error:
             raise self._away(error) from None
 
     def holder(self, key: str) -> Holder | None:
-        """Return who holds a lock; None when nobody does."""
-        number = _number(key) % 2**64
+        """Return who holds a claim with this key; None when nobody does."""
+        try:
+            names = self._again(lambda: sessions_with(self._connection, key))
+        except psycopg.Error as error:
+            raise self._away(error) from None
+        return self._holder(names[0]) if names else None
+
+    def _holder(self, session: str) -> Holder:
+        """Return whose session it is, by the name that `hold` gave it."""
+        run_id = session.removeprefix(f"{_APPLICATION} ")
+        if run_id == session:  # a login that may not look at the other's session
+            return Holder(None)
+        # It holds the lock and may be about to write its first event.
         deadline = time.monotonic() + WAIT_SECONDS
-        while True:
-            rows = list(self._rows_of(_HOLDER, (number >> 32, number % 2**32)))
-            if not rows:
-                return None
-            name = str(rows[0][0] or "")
-            run_id = name.removeprefix(f"{_APPLICATION} ")
-            if run_id == name:  # a login that may not look at the other's session
-                return Holder(None)
+        while time.monotonic() < deadline:
             for started in self.events(run_id):
                 data = started.event.data
                 return Holder(
                     run_id, data.get("host"), data.get("pid"), started.event.time
                 )
-            # It holds the lock and is about to write its first event.
-            if time.monotonic() > deadline:
-                return Holder(run_id)
             time.sleep(0.02)
+        return Holder(run_id)
 
-    def let_go(self, key: str) -> None:
-        """Let go of a lock that `hold` got."""
+    def let_go(self, claim: Claim) -> None:
+        """Let go of a claim that `hold` got."""
         self._held = None
         with contextlib.suppress(psycopg.Error):
-            self._connection.execute("SELECT pg_advisory_unlock(%s)", (_number(key),))
+            give_back(self._connection, claim)
 
     def record_delivery(self, delivery: Delivery) -> None:
         """Keep what became of an event at a destination."""
@@ -300,9 +297,3 @@ def set_up(address: str) -> None:
     except psycopg.Error as error:
         text = " ".join(str(error).split())
         raise StoreError(f"{without_password(address)}: {text}") from None
-
-
-def _number(key: str) -> int:
-    """Return the advisory lock (a signed bigint) that stands for a lock's key."""
-    found = hashlib.sha256(key.encode()).digest()[:8]
-    return int.from_bytes(found, "big", signed=True)

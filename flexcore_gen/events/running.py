@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from flexcore_gen.events import processes
+from flexcore_gen.events.exclusion import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,19 +49,15 @@ class RunningRun:
     engine_pipeline: str = ""
     """The pipeline whose tasks an engine runs as processes, if one does."""
 
-    def excludes(self, other: RunningRun) -> bool:
-        """Tell whether the two must not run side by side.
-
-        Tasks of one engine's run share the pipeline and the correlation id; each
-        still excludes itself, so a retry waits for a first try that lives on.
-        """
-        if self.lock_key == other.lock_key:
-            return True
-        own, others = (run.engine_pipeline or run.pipeline for run in (self, other))
-        return (
-            bool(self.engine_pipeline or other.engine_pipeline)
-            and (own, self.environment) == (others, other.environment)
-            and self.correlation_id != other.correlation_id
+    @property
+    def claim(self) -> Claim:
+        """What the run takes for itself on this project's host."""
+        pipeline = self.engine_pipeline or self.pipeline
+        return Claim(
+            key=self.lock_key,
+            pipeline=f"{self.environment}\n{pipeline}",
+            party=self.correlation_id,
+            is_engines=bool(self.engine_pipeline),
         )
 
 
@@ -93,7 +90,7 @@ class RunRegistry:
         with self._mutex():
             living, dead = self._scan()
             for other in living:
-                if run.excludes(other):
+                if run.claim.excludes(other.claim):
                     raise RunRefusedError(other)
             self._own = self._create(run)
         return dead

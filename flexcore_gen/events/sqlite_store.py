@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flexcore_gen.events.deliveries import Delivery
+    from flexcore_gen.events.exclusion import Claim
     from flexcore_gen.events.store import Holder
 
 BUSY_SECONDS = 2.0
@@ -235,9 +236,9 @@ class SqliteStore(EventQueries):
         )
         return StoredEvent(event, version, int(cursor.lastrowid or 0), previous, own)
 
-    def hold(self, key: str, run_id: str) -> Holder | None:
+    def hold(self, claim: Claim, run_id: str) -> Holder | None:
         """Hold nothing: one machine's runs exclude each other by their own files."""
-        del key, run_id
+        del claim, run_id
         return None
 
     def holder(self, key: str) -> Holder | None:
@@ -245,7 +246,7 @@ class SqliteStore(EventQueries):
         del key
         return None
 
-    def let_go(self, key: str) -> None:
+    def let_go(self, claim: Claim) -> None:
         """Do nothing: see `hold`."""
 
     def delivered_up_to(self, destination: str) -> int | None:

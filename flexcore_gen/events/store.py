@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flexcore_gen.events.chain import ChainReport
     from flexcore_gen.events.deliveries import Delivery
     from flexcore_gen.events.event_queries import Filter, Page
+    from flexcore_gen.events.exclusion import Claim
     from flexcore_gen.events.run_event import RunEvent, StoredEvent
 
 SQLITE_SCHEME = "sqlite:///"
@@ -42,7 +43,7 @@ class RunClosedError(Exception):
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds the lock of a pipeline in an environment, as far as is known."""
+    """Who holds what a run claims, as far as is known."""
 
     run_id: str | None
     host: str | None = None
@@ -68,11 +69,11 @@ class EventStore(Protocol):
         """
         ...
 
-    def hold(self, key: str, run_id: str) -> Holder | None:
-        """Hold a lock until this process ends or `close`.
+    def hold(self, claim: Claim, run_id: str) -> Holder | None:
+        """Hold a claim until this process ends or `close`.
 
         Returns:
-            None once it is held, else who holds it.
+            None once it is held, else who holds one that excludes it.
 
         Raises:
             StoreError: The store is away.
@@ -80,11 +81,11 @@ class EventStore(Protocol):
         ...
 
     def holder(self, key: str) -> Holder | None:
-        """Return who holds a lock; None when nobody does."""
+        """Return who holds a claim with this key; None when nobody does."""
         ...
 
-    def let_go(self, key: str) -> None:
-        """Let go of a lock that `hold` got."""
+    def let_go(self, claim: Claim) -> None:
+        """Let go of a claim that `hold` got."""
         ...
 
     def last_sequence(self) -> int:
