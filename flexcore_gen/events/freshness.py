@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flexcore_gen.events.run_event import RunEvent
-from flexcore_gen.schedules import last_due
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping
 
     from flexcore_gen.events.run_event import StoredEvent
     from flexcore_gen.events.store import EventStore
+
+_BY_HAND = frozenset({"@once", "@none", "@manual"})
+"""Meltano's words for what no clock starts."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,34 @@ class Late:
     interval: str
     due_at: str
     last_success: str | None
+
+
+def last_due(schedule: str, now: dt.datetime) -> dt.datetime | None:
+    """The last minute up to `now` that a schedule names.
+
+    Returns:
+        None when it names none.
+
+    Raises:
+        ValueError: It is no cron expression.
+    """
+    if schedule in _BY_HAND:
+        return None
+    from croniter import (  # noqa: PLC0415 - 20 ms, rarely
+        CroniterBadDateError,
+        CroniterError,
+        croniter,
+    )
+
+    try:
+        # It looks for what was before; this very second counts as well.
+        moments = croniter(schedule, now.astimezone(dt.UTC) + dt.timedelta(seconds=1))
+        due: dt.datetime = moments.get_prev(dt.datetime)
+    except CroniterBadDateError:
+        return None
+    except CroniterError as error:
+        raise ValueError(f'"{schedule}" is no cron expression: {error}') from error
+    return due
 
 
 def find_late(

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from flexcore_gen.events.commands import events as command
+from flexcore_gen.events.freshness import last_due
 from flexcore_gen.events.run_event import RunEvent
 from flexcore_gen.events.sqlite_store import SqliteStore
-from flexcore_gen.schedules import last_due
 
 NOW = dt.datetime(2026, 11, 25, 12, 30, 20, tzinfo=dt.UTC)  # a Wednesday
 
