@@ -17,22 +17,18 @@ from typing import TYPE_CHECKING, Any
 from flexcore_gen.events import (
     background,
     failure,
+    moved_data,
     plugin_starts,
     processes,
     schema_changes,
     verdict,
 )
 from flexcore_gen.events.block_notes import BlockNotes
-from flexcore_gen.events.data_places import destination_of, source_of
 from flexcore_gen.events.dbt_results import DbtArtifacts, artifacts_of
 from flexcore_gen.events.listener import warn
 from flexcore_gen.events.locations import STORE_VARIABLE, flexcore_directory
 from flexcore_gen.events.quality import QualityRules
-from flexcore_gen.events.run_event import RunEvent
-from flexcore_gen.events.sensitive_settings import (
-    add_secrets_by_name,
-    add_secrets_of,
-)
+from flexcore_gen.events.run_writer import RunWriter
 from flexcore_gen.events.steps import EXTRACT_LOAD, TRANSFORMATION, Step
 from flexcore_gen.events.store import RunClosedError
 from flexcore_gen.events.termination import Termination
@@ -65,11 +61,9 @@ class Recorder:
         self._project = project
         self._journal = journal
         self._registry = registry
-        self._secrets = secrets
+        self._writer = RunWriter(run, journal, secrets, project)
         self._destinations = destinations
         self._quality = QualityRules(destinations, run.pipeline)
-        self._settings: dict[str, dict[str, Any]] = {}
-        self._last_event: str | None = None
         self._notes = BlockNotes()
         self._artifacts: DbtArtifacts | None = None
         self._catalog: Path | None = None
@@ -110,8 +104,7 @@ class Recorder:
 
     def plugin_starts(self, invoker: Any) -> None:  # noqa: ANN401 - PluginInvoker
         """Look at a plugin's resolved settings, right before its process starts."""
-        add_secrets_of(self._secrets, invoker)
-        self._settings[invoker.plugin.name] = dict(invoker.plugin_config)
+        self._writer.plugin_starts(invoker)
         step = self._steps[self._step]
         if step.kind == TRANSFORMATION:
             self._artifacts = artifacts_of(invoker)
@@ -204,42 +197,14 @@ class Recorder:
             self._write("TransformationStarted", step.summary())
 
     def _extract_load_done(self, step: Step, done: dict[str, Any]) -> None:
-        notes = self._notes
-        extracted, loaded = notes.rows_extracted(), notes.rows_loaded()
-        self._rows_extracted += extracted
-        self._rows_loaded += loaded
+        notes, settings = self._notes, self._writer.settings
+        self._rows_extracted += notes.rows_extracted()
+        self._rows_loaded += notes.rows_loaded()
         self._report_schema_changes(step)
-        streams = notes.streams()
-        total_bytes = sum(numbers.get("bytes", 0) for numbers in streams.values())
-        self._write(
-            "DataExtracted",
-            {
-                **done,
-                "plugin": step.extractor,
-                "target": step.loader,
-                "rows": extracted,
-                "rows_loaded": loaded,
-                "bytes": total_bytes or None,
-                "streams": streams,
-                "source": source_of(self._settings.get(step.extractor, {}), streams),
-                **({"mapped": True} if self._maps_streams(step) else {}),
-            },
-        )
-        self._write(
-            "TargetLoaded",
-            {
-                **done,
-                "plugin": step.loader,
-                **destination_of(self._settings.get(step.loader, {})),
-                "rows": loaded,
-                "streams": {
-                    stream: {"rows": side.records, "rejected": side.rejected}
-                    for stream, side in notes.loaded.items()
-                },
-                "files": notes.files,
-            },
-        )
-        if self._ends_extraction(step):
+        extracted = moved_data.extracted(step, done, notes, settings)
+        self._write("DataExtracted", extracted)
+        self._write("TargetLoaded", moved_data.loaded(step, done, notes, settings))
+        if moved_data.ends_extraction(self._steps, step):
             self._write(
                 "DataExtractionCompleted",
                 {"rows": self._rows_extracted, "steps": step.index + 1},
@@ -257,19 +222,11 @@ class Recorder:
                 "SchemaChanged", {**step.summary(), "plugin": step.extractor, **change}
             )
 
-    def _ends_extraction(self, step: Step) -> bool:
-        """Whether this was the last of the first steps that extract in a row."""
-        kinds = [each.kind for each in self._steps]
-        if step.index + 1 < len(kinds) and kinds[step.index + 1] == EXTRACT_LOAD:
-            return False
-        first = kinds.index(EXTRACT_LOAD)
-        return all(kind == EXTRACT_LOAD for kind in kinds[first : step.index])
-
     def _refuse_false_success(self, step: Step, done: dict[str, Any]) -> None:
         notes = self._notes
         problems = verdict.unfinished_streams(notes)
         unequal = verdict.unequal_counts(notes)
-        if unequal and not self._maps_streams(step):
+        if unequal and not moved_data.maps_streams(step, self._writer.settings):
             problems += unequal
         if not problems:
             return
@@ -282,14 +239,6 @@ class Recorder:
         if problems := self._quality.judge(said, is_last=is_last):
             self._failure = failure.of_quality(done, self._notes, problems)
             raise failure.quality_error(step, problems)
-
-    def _maps_streams(self, step: Step) -> bool:
-        """Whether records may be dropped or renamed on the way, on purpose."""
-        return len(step.plugins) > 2 or any(  # noqa: PLR2004 - a mapper in between
-            value and key.startswith("stream_maps")
-            for name in step.plugins
-            for key, value in self._settings.get(name, {}).items()
-        )
 
     # -- the endings -----------------------------------------------------------
 
@@ -387,38 +336,11 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - the process is ending anyway
             warn(f"the end of this run is not recorded: {error}")
 
-    # -- writing ---------------------------------------------------------------
-
     def _write(self, name: str, data: dict[str, Any]) -> None:
+        step = self._steps[self._step] if self._step < len(self._steps) else None
         with self._termination.deferred():
-            event = RunEvent(
-                name=name,
-                source=self._run.source,
-                subject=self._run.pipeline,
-                aggregate_id=self._run.run_id,
-                correlation_id=self._run.correlation_id,
-                causation_id=self._last_event,
-                data=self._masked(name, data),
-            )
             try:
-                self._journal.write(event)
+                self._writer.write(name, data, step.plugins if step else ())
             except RunClosedError as error:
                 self._is_open = False
                 warn(str(error))
-            self._last_event = event.id
-
-    def _masked(self, name: str, data: dict[str, Any]) -> dict[str, Any]:
-        step = self._steps[self._step] if self._step < len(self._steps) else None
-        unseen = [n for n in (step.plugins if step else ()) if n not in self._settings]
-        if unseen and name not in _TEXTLESS:
-            try:
-                add_secrets_by_name(self._secrets, self._project, unseen)
-                self._settings.update({each: {} for each in unseen})
-            except Exception as error:  # noqa: BLE001 - then say less
-                warn(f"what plugins said is left out of events: {type(error).__name__}")
-                data = failure.without_plugin_text(data)
-        masked: dict[str, Any] = self._secrets.mask_all(data)
-        return masked
-
-
-_TEXTLESS = frozenset({"PipelineStarted", "TransformationStarted"})
