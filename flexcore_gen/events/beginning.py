@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from flexcore_gen.events import destinations, locations, privacy, processes
 from flexcore_gen.events.journal import Journal
+from flexcore_gen.events.lineage_ids import (
+    PARENT_VARIABLE,
+    ROOT_VARIABLE,
+    above,
+    own_run,
+)
 from flexcore_gen.events.listener import warn
 from flexcore_gen.events.recorder import Recorder
 from flexcore_gen.events.recovery import settle
@@ -17,7 +23,7 @@ from flexcore_gen.events.running import RunningRun, RunRefusedError, RunRegistry
 from flexcore_gen.events.sensitive_settings import environment_secrets
 from flexcore_gen.events.steps import plan_steps
 from flexcore_gen.events.store import Holder, StoreError
-from flexcore_gen.events.trace import begin_trace, engine_run_id
+from flexcore_gen.events.trace import begin_trace, engine_run_id, hand_on, handed_in
 
 if TYPE_CHECKING:
     from flexcore_gen.events.destinations import Destination
@@ -74,6 +80,8 @@ def begin(
     has_store_lock = _hold(journal, registry, run, project)
     settle(dead, registry, journal, project.sys_dir_root, warn)
     trace.export(run.run_id)
+    told = _destinations(project, run.environment)
+    _hand_down_lineage(run, told)
     recorder = Recorder(
         run=run,
         steps=plan_steps(project, blocks),
@@ -81,7 +89,7 @@ def begin(
         journal=journal,
         registry=registry,
         secrets=environment_secrets(project),
-        destinations=_destinations(project, run.environment),
+        destinations=told,
     )
     details = _details(run, options, trace, blocks)
     if has_store_lock:
@@ -103,6 +111,19 @@ def _destinations(project: Any, environment: str | None) -> list[Destination]:  
     except Exception as error:  # noqa: BLE001 - the run goes on without them
         warn(f"nobody is told of this run: {type(error).__name__}: {error}")
         return []
+
+
+def _hand_down_lineage(run: RunningRun, told: list[Destination]) -> None:
+    """Put this run above what its plugins report to OpenLineage, if it is reported."""
+    exporter = next((each for each in told if each.kind == "openlineage"), None)
+    if exporter is None:
+        for name in (PARENT_VARIABLE, ROOT_VARIABLE):
+            hand_on(name)
+        return
+    own = own_run(run.pipeline, run.run_id, exporter.optional("namespace"))
+    top = above(handed_in(PARENT_VARIABLE), handed_in(ROOT_VARIABLE))[1]
+    os.environ[PARENT_VARIABLE] = str(own)
+    os.environ[ROOT_VARIABLE] = str(top or own)
 
 
 def _annotated(part: Any) -> dict[str, Any]:  # noqa: ANN401 - meltano.core.behavior.canonical.Canonical
@@ -257,6 +278,6 @@ def _details(
         "trace_id": trace.trace_id,
         "span_id": trace.span_id,
         "parent_span_id": trace.parent_span_id,
-        "openlineage_parent": os.environ.get("OPENLINEAGE_PARENT_ID"),
-        "openlineage_root": os.environ.get("OPENLINEAGE_ROOT_PARENT_ID"),
+        "openlineage_parent": handed_in(PARENT_VARIABLE),
+        "openlineage_root": handed_in(ROOT_VARIABLE),
     }

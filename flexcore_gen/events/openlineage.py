@@ -25,6 +25,7 @@ from flexcore_gen.events.lineage_datasets import (
     stream_outputs,
 )
 from flexcore_gen.events.lineage_facets import PRODUCER, facet
+from flexcore_gen.events.lineage_ids import LineageRun, above, own_run
 from flexcore_gen.events.locations import flexcore_directory
 from flexcore_gen.events.schema_changes import last_seen
 
@@ -95,16 +96,14 @@ class _Run:
         self._history = history
         self._folder = root
         first = history[0].event
-        self._namespace = (
-            namespace or os.environ.get("OPENLINEAGE_NAMESPACE") or "flexcore"
+        own = own_run(first.subject, first.aggregate_id, namespace)
+        self._namespace, self._pipeline, self._id = own.namespace, own.job, own.run_id
+        self._self = _named(own)
+        over, top = above(
+            first.data.get("openlineage_parent"), first.data.get("openlineage_root")
         )
-        self._pipeline = first.subject
-        self._id = _uuid(first.aggregate_id)
-        self._self = self._named(self._id, self._namespace, self._pipeline)
-        said = first.data
-        self._above = _parsed(said.get("openlineage_parent"))
-        top = _parsed(said.get("openlineage_root")) or self._above
-        self._root = self._named(*top) if top else self._self
+        self._above = _named(over) if over else None
+        self._root = _named(top or own)
 
     def of(self, stored: StoredEvent) -> list[dict[str, Any]]:
         event, data = stored.event, stored.event.data
@@ -188,8 +187,7 @@ class _Run:
         parent: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         facets = {}
-        if parent is None and self._above:
-            parent = self._named(*self._above)
+        parent = parent or self._above
         if parent is not None:
             facets["parent"] = facet("1-2-0/ParentRunFacet", **parent, root=self._root)
         is_pipeline = job == self._pipeline
@@ -214,26 +212,10 @@ class _Run:
             "schemaURL": SCHEMA,
         }
 
-    @staticmethod
-    def _named(run_id: str, namespace: str, name: str) -> dict[str, Any]:
-        return {"run": {"runId": run_id}, "job": {"namespace": namespace, "name": name}}
 
-
-def _parsed(text: object) -> tuple[str, str, str] | None:
-    """Return run id, namespace and job of `namespace/job/run id`."""
-    parts = str(text or "").rsplit("/", 2)
-    try:
-        namespace, job, run_id = parts
-        return str(uuid.UUID(run_id)), namespace, job
-    except ValueError:
-        return None
-
-
-def _uuid(text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"flexcore:{text}"))
+def _named(run: LineageRun) -> dict[str, Any]:
+    job = {"namespace": run.namespace, "name": run.job}
+    return {"run": {"runId": run.run_id}, "job": job}
 
 
 def _earlier(time: str, seconds: float | None) -> str:

@@ -13,6 +13,8 @@ import secrets
 import uuid
 from dataclasses import dataclass
 
+from flexcore_gen.events.lineage_ids import PARENT_VARIABLE, ROOT_VARIABLE
+
 CORRELATION_VARIABLE = "FLEXCORE_CORRELATION_ID"
 RUN_VARIABLE = "FLEXCORE_RUN_ID"
 TRACE_VARIABLE = "TRACEPARENT"
@@ -64,6 +66,8 @@ def set_aside() -> None:
         RUN_VARIABLE,
         DBT_RUN_VARIABLE,
         TRACE_VARIABLE,
+        PARENT_VARIABLE,
+        ROOT_VARIABLE,
     ):
         if name in os.environ:
             _handed_in[name] = os.environ.pop(name)
@@ -72,6 +76,17 @@ def set_aside() -> None:
 def put_back() -> None:
     """Undo `set_aside`: the run goes on without the hook."""
     os.environ.update(_handed_in)
+
+
+def handed_in(name: str) -> str | None:
+    """Return what the caller handed in under a name, if it did."""
+    return _handed_in.get(name)
+
+
+def hand_on(name: str) -> None:
+    """Let the processes that Meltano starts have what the caller handed in."""
+    if name in _handed_in:
+        os.environ[name] = _handed_in[name]
 
 
 def engine_run_id() -> str | None:

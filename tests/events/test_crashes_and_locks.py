@@ -251,6 +251,37 @@ def test_taps_targets_and_dbt_get_the_ids_of_the_run(project):
     )
 
 
+def test_plugins_hang_below_the_run_in_lineage_if_it_is_reported(project):
+    file = project.root / "environment.json"
+    above = {
+        "OPENLINEAGE_PARENT_ID": f"a/b/dag.task/{'1' * 8}-1111-4111-8111-{'1' * 12}",
+        "OPENLINEAGE_ROOT_PARENT_ID": f"a/b/dag/{'2' * 8}-2222-4222-8222-{'2' * 12}",
+    }
+    parent, root = above.values()
+    given = {"FAKE_TAP_ENVIRONMENT": file, **above}
+    project.run("run", "load-people", **given)
+    handed_on = json.loads(file.read_text())
+    assert {name: handed_on[name] for name in above} == above
+
+    path = project.root / "meltano.yml"
+    notes = {"flexcore": {"exporters": [{"type": "openlineage", "namespace": "n"}]}}
+    path.write_text(path.read_text() + f"\nannotations: {json.dumps(notes)}\n")
+    project.run("run", "load-people", **given, FLEXCORE_DELIVERY="off")
+    handed_on = json.loads(file.read_text())
+    run = project.last_run()["run_id"]
+    assert handed_on["OPENLINEAGE_PARENT_ID"] == f"n/load-people/{run}"
+    assert handed_on["OPENLINEAGE_ROOT_PARENT_ID"] == root
+    begun = project.envelopes(run)[0]["data"]
+    assert begun["openlineage_parent"] == parent
+
+    project.run(
+        "run", "load-people", FAKE_TAP_ENVIRONMENT=file, FLEXCORE_DELIVERY="off"
+    )
+    alone = json.loads(file.read_text())
+    run = project.last_run()["run_id"]
+    assert {alone[name] for name in above} == {f"n/load-people/{run}"}
+
+
 def test_an_incoming_trace_is_continued(project):
     file = project.root / "environment.json"
     trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
