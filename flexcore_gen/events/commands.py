@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from flexcore_gen.events.run_event import StoredEvent
     from flexcore_gen.events.store import EventStore
 
+_NAMED = 3
+"""How many of the runs that one beginning means are named."""
+
 
 @click.command()
 @click.argument("run_id", required=False)
@@ -42,8 +45,9 @@ def runs(
 ) -> None:
     """Show what ran, newest first.
 
-    RUN_ID, a beginning of it, or `latest`, shows one run: its steps with rows per
-    stream, models, files, times and errors.
+    RUN_ID shows one run: its steps with rows per stream, models, files, times and
+    errors. It is a run's id or the beginning of it, a correlation id, what
+    `meltano run --run-id` was given, or `latest`.
     """
     place = Place(address)
     place.mention_loose_ends()
@@ -86,7 +90,7 @@ def _find(
         ids = store.run_ids(pipeline=pipeline)
         wanted = 1 if run_id else limit
     else:
-        ids = store.find_runs(run_id)
+        ids = store.find_runs(run_id) or _begun_with(store, run_id)
         wanted = 1
     found = []
     for each in ids:
@@ -95,6 +99,17 @@ def _find(
             found.append(state)
         if len(found) == wanted:
             break
+    return found
+
+
+def _begun_with(store: EventStore, beginning: str) -> list[str]:
+    found = [each for each in store.run_ids() if each.startswith(beginning.lower())]
+    if len(found) > 1:
+        raise CommandError(
+            f'{len(found)} runs begin with "{beginning}"',
+            ", ".join(found[:_NAMED]) + (", …" if len(found) > _NAMED else ""),
+            "give more of the id",
+        )
     return found
 
 

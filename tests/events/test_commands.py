@@ -154,6 +154,20 @@ def test_a_run_for_machines_has_these_fields(root):
     }.items() <= run.items()
 
 
+def test_a_run_is_asked_for_by_the_beginning_of_its_id(root):
+    for run in ("01a2-1", "01a2-2", "01a3-1"):
+        record(root, run)
+    (found,) = json.loads(call(runs_command, "01A3", "--json").stdout)
+    assert found["run_id"] == "01a3-1"
+    result = call(runs_command, "01a2")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        'flexcore-gen: error: 2 runs begin with "01a2"',
+        "  where: 01a2-2, 01a2-1",
+        "  fix:   give more of the id",
+    ]
+
+
 def test_one_run_tells_rows_files_time_and_what_was_not_reached(root):
     record(root, "r1", end="PipelineFailed", error="dbt broke", failed_step=None)
     text = call(runs_command, "latest").output
