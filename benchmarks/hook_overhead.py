@@ -8,6 +8,7 @@ processor time beside the wall time, and fails past the bar of 150 ms.
 """
 
 import argparse
+import json
 import os
 import resource
 import shutil
@@ -34,16 +35,35 @@ def prepare(folder: Path) -> Path:
     return root
 
 
+def environment(store: str | None) -> dict[str, str]:
+    """Return the environment of commands."""
+    dropped = ("FLEXCORE_", "MELTANO_", "PYTHONDONTWRITE", "PYTHONUNBUFFERED")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    if store:
+        env["MELTANO_FLEXCORE_EVENTS_STORE"] = store
+    return env
+
+
+def recorded(root: Path, store: str | None) -> int:
+    """Return how many runs the hook has recorded as successful."""
+    listed = subprocess.run(
+        ["flexcore-gen", "runs", "--json", "--status", "success", "--limit", "9999"],  # noqa: S607 - found on PATH, as users do
+        cwd=root,
+        env=environment(store),
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    return len(json.loads(listed.stdout))
+
+
 def measure(
     root: Path, command: list[str], hook: str, store: str | None
 ) -> tuple[float, float]:
     """Run one command; return its wall and processor seconds, plugins included."""
-    dropped = ("FLEXCORE_", "MELTANO_", "PYTHONDONTWRITE", "PYTHONUNBUFFERED")
-    env = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
-    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    env = environment(store)
     env |= {"FLEXCORE_HOOK": hook, "FAKE_TARGET_PATH": str(root / "loaded.jsonl")}
-    if store:
-        env["MELTANO_FLEXCORE_EVENTS_STORE"] = store
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     subprocess.run(
@@ -70,6 +90,7 @@ def main() -> int:
     worst = 0.0
     with tempfile.TemporaryDirectory() as folder:
         root = prepare(Path(folder))
+        before = recorded(root, options.store)
         for label, command in COMMANDS.items():
             for hook in "01":
                 measure(root, command, hook, options.store)  # caches and bytecode
@@ -91,6 +112,10 @@ def main() -> int:
                 f"ratio {(without + middle) / without:.3f}; {len(pairs)} pairs"
             )
             worst = max(worst, middle)
+        seen = recorded(root, options.store) - before
+    if seen != options.pairs + 1:
+        print(f"the hook recorded {seen} of {options.pairs + 1} runs: no measurement")
+        return 1
     is_kept = worst <= options.bar_ms
     print(f"bar: {options.bar_ms:.0f} ms; {'kept' if is_kept else 'MISSED'}")
     return int(not is_kept)
