@@ -65,7 +65,12 @@ def warehouse_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first(settings: Mapping[str, Any], names: Iterable[str]) -> str | None:
-    return next((str(settings[name]) for name in names if settings.get(name)), None)
+    name = next((name for name in names if settings.get(name)), None)
+    if name is None:
+        return None
+    # Oracle's user/password@host: nothing else would know the password in it.
+    place = str(settings[name])
+    return place.rpartition("@")[2] if name == "dsn" else place
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

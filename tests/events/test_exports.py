@@ -284,6 +284,15 @@ def test_lineage_is_one_graph_under_one_root_and_fits_the_schemas(
     store.close()
 
 
+def test_a_login_in_a_place_is_left_out():
+    settings = {"dsn": "scott/tiger@db.example.org:1521/ORCLPDB1"}
+    place = "db.example.org:1521/ORCLPDB1"
+    assert destination_of(settings)["destination"] == place
+    assert source_of(settings, ["people"]) == {"address": place}
+    mail = {"output_path": "out/a@example.org.ldif"}
+    assert destination_of(mail)["destination"] == "out/a@example.org.ldif"
+
+
 def test_a_run_is_one_trace_with_a_span_for_each_thing(tmp_path, http, monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{http.port}/")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=s3cret%2D1")
