@@ -51,11 +51,14 @@ _LEFT_OUT = {
 def needed_packages(project: Project) -> tuple[str, ...]:
     """The requirements that a project's pipelines come down to, sorted."""
     needed = {"flexcore"}
-    if {"compose", "kubernetes"} & set(project.ecosystem.outputs):
-        # Meltano's state of deployed runs is kept in Postgres.
-        needed.add("flexcore[postgres]")
-    if "prometheus" in project.ecosystem.deployment.parts:
-        needed.add("flexcore[metrics]")
+    ecosystem = project.ecosystem
+    for environment in ecosystem.environments:
+        chosen = ecosystem.deployed_by(environment)
+        if {"compose", "kubernetes"} & set(chosen):
+            # Meltano's state of deployed runs is kept in Postgres.
+            needed.add("flexcore[postgres]")
+        if "prometheus" in ecosystem.deployment_in(environment).parts:
+            needed.add("flexcore[metrics]")
     for plan in project.pipelines:
         for instance in plan.instances:
             # A plugin of the project's own is installed from the folder it names.

@@ -6,7 +6,14 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
-from flexcore_gen.deployment import Airflow, Deployment, Image, Resources, Secrets
+from flexcore_gen.deployment import (
+    Airflow,
+    Deployment,
+    Image,
+    Resources,
+    Runs,
+    Secrets,
+)
 from flexcore_gen.shapes import DEPLOY
 
 if TYPE_CHECKING:
@@ -77,6 +84,7 @@ def read_deployment(value: Value | None, reader: Reader) -> Deployment:
         resources=Resources(**read.get("resources", {})),  # type: ignore[arg-type] # same
         secrets=Secrets(**secrets),  # type: ignore[arg-type] # same
         airflow=Airflow(**read.get("airflow", {})),  # type: ignore[arg-type] # same
+        runs=Runs(**read.get("runs", {})),  # type: ignore[arg-type] # same
         postgres=read.get("postgres", {}),
         parts=parts,
         egress=_egress(entries.get("egress"), reader),

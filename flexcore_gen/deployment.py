@@ -49,9 +49,15 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Airflow:
-    """What the Airflow output asks of Airflow; times are minutes."""
+    """What the Airflow output asks of Airflow."""
 
     executor: str = "LocalExecutor"
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """How an engine treats a run that fails or hangs; times are minutes."""
+
     retries: int = 2
     retry_delay_minutes: int = 5
     timeout_minutes: int = 240
@@ -74,4 +80,5 @@ class Deployment:
     postgres: Mapping[str, str | int] = field(default_factory=dict)
     parts: tuple[str, ...] = ()
     airflow: Airflow = field(default_factory=Airflow)
+    runs: Runs = field(default_factory=Runs)
     egress: tuple[tuple[str, int], ...] = ()

@@ -223,6 +223,7 @@ class _EcosystemReader:
         )
         return Environment(
             name=name,
+            mark=overlay.mark,
             connections=connections,
             warehouse=warehouse,
             events=read_events(own.get("events"), "events", self.reader),
@@ -234,6 +235,11 @@ class _EcosystemReader:
             deployment=(
                 read_deployment(merge(entries.get("deploy"), own["deploy"]), reader)
                 if "deploy" in own
+                else None
+            ),
+            outputs=(
+                reader.choices(own["outputs"], OVERLAY.field("outputs"), "outputs")
+                if "outputs" in own
                 else None
             ),
         )
@@ -389,14 +395,17 @@ class _EcosystemReader:
                     "give the schema in ecosystem.yaml; it holds for every environment",
                     "warehouse.schema",
                 )
-        engines = [name for name in PARALLEL_OUTPUTS if name in ecosystem.outputs]
-        for warehouse in found if engines else ():
-            if warehouse.system == "duckdb":
+        for environment in ecosystem.environments:
+            chosen = ecosystem.deployed_by(environment)
+            engines = [name for name in PARALLEL_OUTPUTS if name in chosen]
+            warehouse = ecosystem.warehouse_in(environment)
+            if engines and warehouse.system == "duckdb":
                 self.reader.error(
-                    entries["outputs"].mark,
-                    f"{' and '.join(engines)} run steps side by side, and DuckDB "
-                    "lets one process open its file",
+                    environment.mark or entries["outputs"].mark,
+                    f"environment {environment.name}: {' and '.join(engines)} run "
+                    "steps side by side, and DuckDB lets one process open its file",
                     "use a postgres or oracle warehouse (found at "
-                    f"{warehouse.mark}), or remove the output",
+                    f"{warehouse.mark}), or deploy it otherwise: `outputs: []` in "
+                    f"config/{environment.name}.yaml",
                     "outputs",
                 )

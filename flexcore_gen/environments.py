@@ -32,8 +32,13 @@ def environment_of(ecosystem: Ecosystem, name: str) -> Environment:
     )
 
 
-def as_seen_in(ecosystem: Ecosystem, environment: Environment) -> Ecosystem:
-    """The ecosystem with an environment's overlay laid over what it changes."""
+def as_seen_in(
+    ecosystem: Ecosystem, environment: Environment, name: str = NEUTRAL
+) -> Ecosystem:
+    """The ecosystem with an environment's overlay laid over what it changes.
+
+    It has that one environment, by the name that is given.
+    """
     return replace(
         ecosystem,
         connections={
@@ -49,8 +54,9 @@ def as_seen_in(ecosystem: Ecosystem, environment: Environment) -> Ecosystem:
         defaults=ecosystem.defaults
         if environment.defaults is None
         else environment.defaults,
-        environments=(Environment(NEUTRAL),),
-        default_environment=NEUTRAL,
+        environments=(Environment(name, outputs=environment.outputs),),
+        default_environment=name,
+        mark=environment.mark or ecosystem.mark,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flexcore_gen.deployment import Deployment
+from flexcore_gen.shapes import DEPLOYED_OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,16 +109,19 @@ class Environment:
     """What one environment changes.
 
     `connections` and `warehouse` are complete, for what the overlay touches;
-    `steps` maps (pipeline, step) to the settings that differ.
+    `steps` maps (pipeline, step) to the settings that differ. `outputs` says how it
+    is deployed; None: as the ecosystem says. `mark` is the overlay's, if it has one.
     """
 
     name: str
+    mark: Mark | None = None
     connections: Mapping[str, Connection] = field(default_factory=dict)
     warehouse: Warehouse | None = None
     steps: Mapping[tuple[str, str], Mapping[str, Plain]] = field(default_factory=dict)
     events: Mapping[str, Plain] = field(default_factory=dict)
     defaults: Mapping[str, Plain] | None = None
     deployment: Deployment | None = None
+    outputs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +175,8 @@ class Ecosystem:
     def deployment_in(self, environment: Environment) -> Deployment:
         """How one environment is deployed."""
         return environment.deployment or self.deployment
+
+    def deployed_by(self, environment: Environment) -> tuple[str, ...]:
+        """The outputs that deploy one environment."""
+        chosen = self.outputs if environment.outputs is None else environment.outputs
+        return tuple(name for name in DEPLOYED_OUTPUTS if name in chosen)

@@ -7,16 +7,18 @@ or written here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from flexcore_gen.errors import InvalidEcosystemError, Mark, Problem
+from flexcore_gen.environments import as_seen_in
+from flexcore_gen.errors import InvalidEcosystemError, Mark, Problem, sorted_problems
 from flexcore_gen.known_plugins import KnownPlugins, known_plugins
 from flexcore_gen.landing import PipelinePlan, plan_pipelines
+from flexcore_gen.shapes import DEPLOYED_OUTPUTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from flexcore_gen.model import Ecosystem
@@ -88,13 +90,46 @@ def plan_files(project: Project) -> tuple[PlannedFile, ...]:
     """Every file that the project's outputs want, by path.
 
     Raises:
-        InvalidEcosystemError: An output cannot do what is asked of it.
+        InvalidEcosystemError: Outputs cannot do what is asked of them.
     """
     files: dict[str, PlannedFile] = {}
-    for name in project.ecosystem.outputs:
+    problems: list[Problem] = []
+    for name, seen in _renderings(project):
         module = import_module(f"flexcore_gen.outputs.{name}")
-        for file in module.plan_files(project):
-            if file.path in files:
-                raise AssertionError(f"two outputs plan {file.path}")
-            files[file.path] = file
+        try:
+            for file in module.plan_files(seen):
+                if file.path in files:
+                    raise AssertionError(f"two outputs plan {file.path}")
+                files[file.path] = file
+        except InvalidEcosystemError as error:
+            problems += error.problems
+    if problems:
+        raise InvalidEcosystemError(sorted_problems(problems))
     return tuple(files[path] for path in sorted(files))
+
+
+def _renderings(project: Project) -> Iterator[tuple[str, Project]]:
+    """Each output with the project as it sees it.
+
+    What deploys sees one environment, the only one, with its overlay; its steps'
+    own settings do not matter there, so the plans are those of the whole project.
+    """
+    ecosystem = project.ecosystem
+    for name in ecosystem.outputs:
+        if name not in DEPLOYED_OUTPUTS:
+            yield name, project
+    deployed: set[str] = set()
+    for environment in ecosystem.environments:
+        chosen = ecosystem.deployed_by(environment)
+        deployed.update(chosen)
+        if chosen:
+            seen = as_seen_in(ecosystem, environment, environment.name)
+            for name in chosen:
+                yield name, replace(project, ecosystem=seen)
+    # What is the same in every environment stands beside their folders.
+    if deployed & {"compose", "kubernetes"}:
+        yield "container", project
+    if "airflow" in deployed:
+        yield "airflow_itself", project
+    if {"github_actions", "gitlab_ci"} & set(ecosystem.outputs):
+        yield "deploy_script", project

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flexcore_gen.environments import as_seen_in
 from flexcore_gen.reading import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flexcore_gen.loading import Plain
-    from flexcore_gen.model import Ecosystem, Environment
+    from flexcore_gen.model import Ecosystem
 
 
-def variables_of(
-    ecosystem: Ecosystem, environment: Environment | None
-) -> tuple[str, ...]:
-    """The names, sorted; of connections that pipelines use, warehouse and events."""
-    seen = as_seen_in(ecosystem, environment) if environment else ecosystem
+def variables_of(seen: Ecosystem) -> tuple[str, ...]:
+    """The names, sorted, for an ecosystem as one environment sees it.
+
+    Connections that no pipeline uses are left out: nothing asks for them.
+    """
     used = {step.connection for pipeline in seen.pipelines for step in pipeline.steps}
-    values: list[Plain] = [dict(seen.warehouse.settings), dict(seen.events)]
-    values += [dict(c.settings) for n, c in seen.connections.items() if n in used]
-    values += [dict(s.settings) for p in seen.pipelines for s in p.steps]
+    values: list[Plain] = [
+        dict(seen.warehouse.settings),
+        dict(seen.events),
+        dict(seen.defaults),
+        seen.state_backend,
+        *(dict(c.settings) for name, c in seen.connections.items() if name in used),
+    ]
+    for pipeline in seen.pipelines:
+        for step in pipeline.steps:
+            values += [dict(step.settings), dict(step.variables)]
     return tuple(sorted({name for value in values for name in _names(value)}))
+
+
+def event_variables_of(seen: Ecosystem) -> tuple[str, ...]:
+    """The same for the event store and its handlers alone."""
+    return tuple(sorted(set(_names(dict(seen.events)))))
 
 
 def _names(value: Plain) -> Iterator[str]:
@@ -34,4 +45,4 @@ def _names(value: Plain) -> Iterator[str]:
         for item in value:
             yield from _names(item)
     elif isinstance(value, str):
-        yield from (found[1] for found in REFERENCE.finditer(value))
+        yield from REFERENCE.findall(value)

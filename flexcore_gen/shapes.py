@@ -25,6 +25,8 @@ OUTPUTS = (
     "github_actions",
     "gitlab_ci",
 )
+#: Rendered for each environment by itself; the others once.
+DEPLOYED_OUTPUTS = ("compose", "kubernetes", "airflow")
 #: Engines that start several steps or pipelines at the same time.
 PARALLEL_OUTPUTS = ("airflow", "kubernetes")
 #: What a compose stack may hold beside the runner and Postgres.
@@ -407,9 +409,20 @@ DEPLOY = Shape(
                             "KubernetesExecutor",
                         ),
                     ),
-                    Field("retries", "integer", "Of a task; default 2."),
-                    Field("retry_delay_minutes", "integer", "Default 5."),
-                    Field("timeout_minutes", "integer", "Of a task; default 240."),
+                ),
+            ),
+        ),
+        Field(
+            "runs",
+            "shape",
+            "How Airflow and Kubernetes treat a run that fails or hangs.",
+            shape=Shape(
+                "runs",
+                "How a run that fails or hangs is treated.",
+                (
+                    Field("retries", "integer", "Default 2."),
+                    Field("retry_delay_minutes", "integer", "Airflow; default 5."),
+                    Field("timeout_minutes", "integer", "Of one try; default 240."),
                 ),
             ),
         ),
@@ -457,6 +470,12 @@ OVERLAY = Shape(
         Field("pipelines", "any", "pipeline name, step name, settings."),
         Field("events", "shape", "Merged over events.", shape=EVENTS),
         Field("deploy", "shape", "Merged over deploy.", shape=DEPLOY),
+        Field(
+            "outputs",
+            "texts",
+            "How this environment is deployed, instead of what outputs says.",
+            choices=DEPLOYED_OUTPUTS,
+        ),
         Field("defaults", "any", "Merged over defaults."),
     ),
 )

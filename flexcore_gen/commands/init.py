@@ -13,7 +13,13 @@ from flexcore_gen import report
 from flexcore_gen.errors import FlexCoreError, suggest
 from flexcore_gen.project import compare_project, write_project
 from flexcore_gen.scaffold import check_empty, render_scaffold
-from flexcore_gen.shapes import NAME_MAX, NAME_PATTERN, OUTPUTS
+from flexcore_gen.shapes import (
+    DEPLOYED_OUTPUTS,
+    NAME_MAX,
+    NAME_PATTERN,
+    OUTPUTS,
+    PARALLEL_OUTPUTS,
+)
 
 _TEMPLATE = "new_environment"
 _WAREHOUSES = ("duckdb", "postgres")
@@ -32,6 +38,16 @@ warehouse:
   username: ${WAREHOUSE_USERNAME}
   password: ${WAREHOUSE_PASSWORD}
 """
+#: Pods keep nothing, so these have no defaults.
+_KUBERNETES = """\
+events:
+  store: postgresql://flexcore:${EVENTS_PASSWORD}@events.example.com/flexcore
+deploy:
+  image: {repository: registry.example.com/flexcore, tag: "1"}
+  postgres: {host: state.example.com, password: "${STATE_PASSWORD}"}
+  # Each CIDR:port that pods may reach: databases, directories, the stores above.
+  egress: ["10.0.0.10/32:5432"]
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +59,11 @@ class Answers:
     warehouse: str = "duckdb"
     connections: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ("meltano", "dbt")
+
+    @property
+    def deployed_by(self) -> tuple[str, ...]:
+        """The outputs of the environments that are not this machine."""
+        return tuple(name for name in self.outputs if name in DEPLOYED_OUTPUTS)
 
 
 @click.command()
@@ -105,7 +126,18 @@ def init(
             usual.outputs + outputs,
         )
     _check_names(answers)
-    render_scaffold(_TEMPLATE, root, {"folder": root.name, **asdict(answers)})
+    _check_deployment(answers)
+    values = {
+        "folder": root.name,
+        **asdict(answers),
+        "scheduled": bool({"compose", "kubernetes"} & set(answers.outputs)),
+    }
+    if len(answers.environments) > 1:
+        # How the others are deployed stands in their overlays.
+        values["outputs"] = [
+            name for name in answers.outputs if name not in answers.deployed_by
+        ]
+    render_scaffold(_TEMPLATE, root, values)
     _write_overlays(root, answers)
     outcome = compare_project(root)
     write_project(outcome)
@@ -170,11 +202,32 @@ def _check_names(answers: Answers) -> None:
                 raise FlexCoreError(f'"{name}" is not known', fix=suggest(name, known))
 
 
+def _check_deployment(answers: Answers) -> None:
+    engines = [name for name in PARALLEL_OUTPUTS if name in answers.outputs]
+    if not engines:
+        return
+    if len(answers.environments) == 1:
+        raise FlexCoreError(
+            f"{engines[0]} deploys another environment than this machine's",
+            fix="name two: `--environment development --environment production`",
+        )
+    if answers.warehouse == "duckdb":
+        raise FlexCoreError(
+            f"{engines[0]} runs steps side by side, and DuckDB lets one process open "
+            "its file",
+            fix="add `--warehouse postgres`",
+        )
+
+
 def _write_overlays(root: Path, answers: Answers) -> None:
     for name in answers.environments[1:]:
         text = _OVERLAY.format(name=name)
         if answers.warehouse == "postgres":
             text += _POSTGRES
+        if answers.deployed_by:
+            text += f"outputs: [{', '.join(answers.deployed_by)}]\n"
+        if "kubernetes" in answers.deployed_by:
+            text += _KUBERNETES
         path = root / "config" / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")

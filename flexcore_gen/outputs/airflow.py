@@ -1,4 +1,4 @@
-"""Airflow DAGs below deploy/airflow/: one file per pipeline, from its plan.
+"""deploy/airflow/<environment>: one DAG file per pipeline, from its plan.
 
 A DAG file is constant code and one literal of data, written by `repr`: no value
 can become code. Meltano's task names are Airflow's task ids, with `prepare` first.
@@ -9,9 +9,7 @@ from __future__ import annotations
 import pprint
 from typing import TYPE_CHECKING, Any
 
-from flexcore_gen.environments import environment_of
 from flexcore_gen.plan import PlannedFile
-from flexcore_gen.resources import resource_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,39 +22,32 @@ PREPARE = "prepare"
 
 
 def plan_files(project: Project) -> Iterator[PlannedFile]:
-    """A DAG file per pipeline, and the requirements of Airflow itself."""
-    if not project.pipelines:
-        return
+    """A DAG file per pipeline, for the project's one environment."""
+    folder = f"{FOLDER}/{project.ecosystem.default_environment}"
     for plan in project.pipelines:
         yield PlannedFile(
-            f"{FOLDER}/{plan.pipeline.name.replace('-', '_')}.py",
+            f"{folder}/{plan.pipeline.name.replace('-', '_')}.py",
             template="airflow/dag.py.jinja",
             context={"plan": literal(dag_data(project, plan))},
             sources=(plan.pipeline.mark, *(s.mark for s in plan.pipeline.steps)),
         )
-    yield PlannedFile(
-        f"{FOLDER}/requirements.txt",
-        copy_of=resource_root("templates") / "airflow" / "requirements.txt",
-        sources=project.sources(),
-    )
 
 
 def dag_data(project: Project, plan: PipelinePlan) -> dict[str, Any]:
     """All that a DAG file knows: plain data, and no secret."""
     ecosystem = project.ecosystem
-    environment = environment_of(ecosystem, ecosystem.default_environment)
-    deployment = ecosystem.deployment_in(environment)
-    airflow = deployment.airflow
-    has_pods = airflow.executor == "KubernetesExecutor"
+    deployment = ecosystem.deployment
+    runs = deployment.runs
+    has_pods = deployment.airflow.executor == "KubernetesExecutor"
     return {
         "name": plan.pipeline.name,
         "description": plan.pipeline.description,
         "environment": ecosystem.default_environment,
         "schedule": plan.pipeline.schedule,
         "time_zone": deployment.time_zone,
-        "retries": airflow.retries,
-        "retry_delay_minutes": airflow.retry_delay_minutes,
-        "timeout_minutes": airflow.timeout_minutes,
+        "retries": runs.retries,
+        "retry_delay_minutes": runs.retry_delay_minutes,
+        "timeout_minutes": runs.timeout_minutes,
         "image": deployment.image.reference if has_pods else None,
         "tasks": [
             {

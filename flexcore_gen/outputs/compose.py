@@ -1,4 +1,4 @@
-"""deploy/compose/compose.yaml: a runner that keeps schedules, and its Postgres.
+"""deploy/compose/<environment>: a runner that keeps schedules, and its Postgres.
 
 Built from data, and each text passes `_escaped`, because Compose replaces `$NAME`
 in every value. Secrets are files below /run/secrets, never variables in this file.
@@ -8,26 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flexcore_gen.environments import environment_of
 from flexcore_gen.errors import InvalidEcosystemError, Problem
 from flexcore_gen.outputs import compose_parts
-from flexcore_gen.outputs.container import (
-    PASSWORD,
-    USER,
-    event_secrets,
-    plan_container,
-    secret_names,
-)
+from flexcore_gen.outputs.container import PASSWORD, USER
 from flexcore_gen.plan import PlannedFile
 from flexcore_gen.reading import REFERENCE
+from flexcore_gen.references import event_variables_of, variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flexcore_gen.deployment import Deployment
+    from flexcore_gen.model import Ecosystem
     from flexcore_gen.plan import Project
 
-PATH = "deploy/compose/compose.yaml"
+FOLDER = "deploy/compose"
 POSTGRES_IMAGE = "postgres:17.6-alpine"
 _DATABASE = "flexcore"
 #: User and group of Postgres in its Alpine image.
@@ -36,24 +31,30 @@ _PROJECT = "/srv/project"
 
 
 def plan_files(project: Project) -> Iterator[PlannedFile]:
-    """compose.yaml, Dockerfile and entrypoint.
+    """The stack of the project's one environment.
 
     Raises:
         InvalidEcosystemError: `deploy` asks for what the stack cannot give.
     """
     ecosystem = project.ecosystem
-    environment = environment_of(ecosystem, ecosystem.default_environment)
-    deployment = ecosystem.deployment_in(environment)
-    if problems := list(_problems(project, deployment)):
+    if problems := list(_problems(project)):
         raise InvalidEcosystemError(problems)
-    yield from plan_container(project)
     yield PlannedFile(
-        PATH, data=_escaped(_stack(project, deployment)), sources=project.sources()
+        f"{FOLDER}/{ecosystem.default_environment}/compose.yaml",
+        data=_escaped(_stack(project)),
+        sources=project.sources(),
     )
 
 
-def _problems(project: Project, deployment: Deployment) -> Iterator[Problem]:
+def stack_secrets(seen: Ecosystem) -> tuple[str, ...]:
+    """The secrets that the stack of one environment asks for, sorted."""
+    own = compose_parts.part_secrets(seen.deployment.parts, seen.watch)
+    return tuple(sorted({*variables_of(seen), _password(seen.deployment), *own}))
+
+
+def _problems(project: Project) -> Iterator[Problem]:
     mark = project.ecosystem.mark
+    deployment = project.ecosystem.deployment
     if not any(plan.pipeline.schedule for plan in project.pipelines):
         yield Problem(
             mark,
@@ -74,8 +75,9 @@ def _problems(project: Project, deployment: Deployment) -> Iterator[Problem]:
         )
 
 
-def _stack(project: Project, deployment: Deployment) -> dict[str, Any]:
+def _stack(project: Project) -> dict[str, Any]:
     ecosystem = project.ecosystem
+    deployment = ecosystem.deployment
     password = _password(deployment)
     own = not deployment.postgres
     services = {"runner": _runner(project, deployment, password)}
@@ -83,17 +85,15 @@ def _stack(project: Project, deployment: Deployment) -> dict[str, Any]:
         services["postgres"] = _postgres(deployment, password)
     services |= _parts(project, deployment)
     parts = deployment.parts
-    own_secrets = compose_parts.part_secrets(parts, ecosystem.watch)
-    names = sorted({*secret_names(ecosystem), password, *own_secrets})
     is_env = deployment.secrets.backend == "env"
     volumes = ["state", "events", "data", "output", *(["postgres"] if own else [])]
     volumes += [volume for part in parts for volume in compose_parts.VOLUMES[part]]
     return {
-        "name": ecosystem.project,
+        "name": f"{ecosystem.project}-{ecosystem.default_environment}",
         "services": services,
         "secrets": {
             name: {"environment": name} if is_env else {"file": f"./secrets/{name}"}
-            for name in names
+            for name in stack_secrets(ecosystem)
         },
         "networks": {"backend": {"internal": True}, "outside": {}},
         "volumes": {name: {} for name in volumes},
@@ -112,7 +112,7 @@ def _parts(project: Project, deployment: Deployment) -> dict[str, Any]:
             compose_parts.ALERTMANAGER[1],
             compose_parts.alertmanager(watch),
         )
-        secrets = list(event_secrets(project.ecosystem))
+        secrets = list(event_variables_of(project.ecosystem))
         found["metrics"] = (USER, compose_parts.metrics(image, secrets))
     if "grafana" in deployment.parts:
         found["grafana"] = (compose_parts.GRAFANA[1], compose_parts.grafana())
@@ -147,7 +147,7 @@ def _runner(project: Project, deployment: Deployment, password: str) -> dict[str
     service: dict[str, Any] = {}
     if image.digest is None:
         service["build"] = {
-            "context": "../../bundle",
+            "context": "../../../bundle",
             "dockerfile": "project/deploy/container/Dockerfile",
         }
     service["image"] = _image(deployment)
@@ -168,7 +168,7 @@ def _runner(project: Project, deployment: Deployment, password: str) -> dict[str
             "FLEXCORE_POSTGRES": database,
         },
         "secrets": [
-            *secret_names(project.ecosystem),
+            *variables_of(project.ecosystem),
             {"source": password, "target": PASSWORD},
         ],
         "networks": ["backend", "outside"],

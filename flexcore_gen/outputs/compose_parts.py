@@ -77,7 +77,7 @@ def prometheus() -> dict[str, Any]:
             "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:9090/-/healthy"
         ),
         "networks": ["backend", "outside"],
-        "volumes": ["../prometheus:/etc/prometheus:ro", "prometheus:/prometheus"],
+        "volumes": ["../../prometheus:/etc/prometheus:ro", "prometheus:/prometheus"],
     }
 
 
@@ -98,7 +98,7 @@ def alertmanager(watch: Watch) -> dict[str, Any]:
             for name in _alert_secrets(watch)
         ],
         "volumes": [
-            "../prometheus/alertmanager.yml:/etc/alertmanager/alertmanager.yml:ro",
+            "../../prometheus/alertmanager.yml:/etc/alertmanager/alertmanager.yml:ro",
             "alertmanager:/alertmanager",
         ],
     }
@@ -133,8 +133,8 @@ def grafana() -> dict[str, Any]:
         "ports": ["127.0.0.1:3000:3000"],
         "secrets": [GRAFANA_PASSWORD],
         "volumes": [
-            "../grafana/provisioning:/etc/grafana/provisioning:ro",
-            "../grafana/dashboards:/var/lib/grafana/dashboards:ro",
+            "../../grafana/provisioning:/etc/grafana/provisioning:ro",
+            "../../grafana/dashboards:/var/lib/grafana/dashboards:ro",
             "grafana:/var/lib/grafana",
         ],
     }

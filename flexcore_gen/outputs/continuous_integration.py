@@ -9,11 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flexcore_gen.environments import as_seen_in
 from flexcore_gen.landing import BUILD
+from flexcore_gen.outputs.compose import stack_secrets
 from flexcore_gen.references import variables_of
 
 if TYPE_CHECKING:
+    from flexcore_gen.model import Environment
     from flexcore_gen.plan import Project
+
+DEPLOY = "deploy/deploy.sh"
 
 #: The bundle's or your own; hashes are required, so that nothing else gets in.
 REQUIREMENTS = "requirements.txt"
@@ -32,14 +37,36 @@ PARSE = (
     " --no-partial-parse"
 )
 
+#: What dbt's profile asks for while it parses, which opens no connection.
+PARSE_VARIABLES = {
+    "FLEXCORE_WAREHOUSE_PATH": ":memory:",
+    "FLEXCORE_WAREHOUSE_HOST": "localhost",
+    "FLEXCORE_WAREHOUSE_PORT": "1",
+    "FLEXCORE_WAREHOUSE_DATABASE": "none",
+    "FLEXCORE_WAREHOUSE_SERVICE": "none",
+    "FLEXCORE_WAREHOUSE_USERNAME": "none",
+    "DBT_ENV_SECRET_WAREHOUSE_PASSWORD": "none",
+}
+
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
-    """One environment: the variables it needs and the models it builds."""
+class Stage:
+    """What a change goes through in one environment.
+
+    `variables` are those of building the models; `deploy_variables` those that
+    Compose takes from its caller. Commands are shell lines; none means nothing to do.
+    """
 
     environment: str
     variables: tuple[str, ...]
-    commands: tuple[str, ...]
+    builds: tuple[str, ...]
+    deploys: tuple[str, ...] = ()
+    deploy_variables: tuple[str, ...] = ()
+
+    @property
+    def job(self) -> str:
+        """The name of its job."""
+        return f"{'deploy' if self.deploys else 'build'}-{self.environment}"
 
 
 def has_models(project: Project) -> bool:
@@ -47,39 +74,36 @@ def has_models(project: Project) -> bool:
     return any(task.kind == BUILD for plan in project.pipelines for task in plan.tasks)
 
 
-def deployments(project: Project) -> tuple[Deployment, ...]:
-    """Every environment but the default one, which is people's own machines."""
+def stages(project: Project) -> tuple[Stage, ...]:
+    """The environments in their order, through which a change is promoted.
+
+    The default environment is people's own machines, unless it is the only one.
+    """
     ecosystem = project.ecosystem
-    builds = tuple(
+    builds = [
         task.blocks
         for plan in project.pipelines
         for task in plan.tasks
         if task.kind == BUILD
-    )
+    ]
     return tuple(
-        Deployment(
-            environment.name,
-            variables_of(ecosystem, environment),
-            tuple(
-                f".venv/bin/meltano --environment={environment.name} run {build}"
-                for build in builds
-            )
-            or (f".venv/bin/meltano --environment={environment.name} state list",),
-        )
+        _stage(project, environment, builds)
         for environment in ecosystem.environments
         if environment.name != ecosystem.default_environment
+        or len(ecosystem.environments) == 1
     )
 
 
-def parse_variables(project: Project) -> dict[str, str]:
-    """What dbt's profile asks for; parsing opens no connection."""
-    del project
-    return {
-        "FLEXCORE_WAREHOUSE_PATH": ":memory:",
-        "FLEXCORE_WAREHOUSE_HOST": "localhost",
-        "FLEXCORE_WAREHOUSE_PORT": "1",
-        "FLEXCORE_WAREHOUSE_DATABASE": "none",
-        "FLEXCORE_WAREHOUSE_SERVICE": "none",
-        "FLEXCORE_WAREHOUSE_USERNAME": "none",
-        "DBT_ENV_SECRET_WAREHOUSE_PASSWORD": "none",
-    }
+def _stage(project: Project, environment: Environment, builds: list[str]) -> Stage:
+    seen = as_seen_in(project.ecosystem, environment, environment.name)
+    deployed_by = project.ecosystem.deployed_by(environment)
+    meltano = f".venv/bin/meltano --environment={environment.name}"
+    is_handed_on = "compose" in deployed_by and seen.deployment.secrets.backend == "env"
+    return Stage(
+        environment.name,
+        variables_of(seen),
+        tuple(f"{meltano} run {build}" for build in builds)
+        or (f"{meltano} state list",),
+        (f"sh {DEPLOY} {environment.name}",) if deployed_by else (),
+        stack_secrets(seen) if is_handed_on else (),
+    )

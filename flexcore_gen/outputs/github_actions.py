@@ -1,4 +1,4 @@
-"""GitHub Actions: check every change, then build per environment, one approval each."""
+"""GitHub Actions: check every change, then take it through the environments."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from flexcore_gen.outputs.continuous_integration import (
     CHECK,
     INSTALL,
     PARSE,
-    deployments,
+    PARSE_VARIABLES,
     has_models,
-    parse_variables,
+    stages,
 )
 from flexcore_gen.plan import PlannedFile
 
@@ -33,10 +33,10 @@ def plan_files(project: Project) -> Iterator[PlannedFile]:
 def _workflow(project: Project) -> dict[str, Any]:
     jobs: dict[str, Any] = {"check": _check(project)}
     before = "check"
-    for deployment in deployments(project):
-        name = f"build-{deployment.environment}"
-        jobs[name] = {
-            "name": f"Build in {deployment.environment}",
+    for stage in stages(project):
+        verb = "Build and deploy" if stage.deploys else "Build in"
+        jobs[stage.job] = {
+            "name": f"{verb} {stage.environment}",
             "needs": [before],
             "if": "github.event_name != 'pull_request'"
             " && github.ref == format('refs/heads/{0}',"
@@ -44,22 +44,19 @@ def _workflow(project: Project) -> dict[str, Any]:
             "runs-on": RUNNER,
             "timeout-minutes": 60,
             # Approvals and secrets belong to the environment, in GitHub's settings.
-            "environment": deployment.environment,
-            "concurrency": {"group": f"flexcore-{deployment.environment}"},
+            "environment": stage.environment,
+            "concurrency": {"group": f"flexcore-{stage.environment}"},
             "steps": [
                 _checkout(),
                 _run("Install", INSTALL),
-                _run(
-                    "Build the models",
-                    deployment.commands,
-                    {
-                        name: f"${{{{ secrets.{name} }}}}"
-                        for name in deployment.variables
-                    },
-                ),
+                _run("Build the models", stage.builds, _secrets(stage.variables)),
             ],
         }
-        before = name
+        if stage.deploys:
+            jobs[stage.job]["steps"].append(
+                _run("Deploy", stage.deploys, _secrets(stage.deploy_variables))
+            )
+        before = stage.job
     return {
         "name": "flexcore",
         "on": {
@@ -80,9 +77,7 @@ def _check(project: Project) -> dict[str, Any]:
         _run("Validate, and look for drift", CHECK),
     ]
     if has_models(project):
-        steps.append(
-            _run("Parse the models", (INSTALL[2], PARSE), parse_variables(project))
-        )
+        steps.append(_run("Parse the models", (INSTALL[2], PARSE), PARSE_VARIABLES))
     return {
         "name": "Check",
         "runs-on": RUNNER,
@@ -97,6 +92,10 @@ def _checkout() -> dict[str, Any]:
         "uses": CHECKOUT,
         "with": {"persist-credentials": False},
     }
+
+
+def _secrets(names: tuple[str, ...]) -> dict[str, str]:
+    return {name: f"${{{{ secrets.{name} }}}}" for name in names}
 
 
 def _run(

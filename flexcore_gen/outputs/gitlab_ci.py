@@ -1,4 +1,4 @@
-"""GitLab CI: check every change, then build per environment, started by a person."""
+"""GitLab CI: check every change, then take it through the environments, by hand."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from flexcore_gen.outputs.continuous_integration import (
     CHECK,
     INSTALL,
     PARSE,
-    deployments,
+    PARSE_VARIABLES,
     has_models,
-    parse_variables,
+    stages,
 )
 from flexcore_gen.plan import PlannedFile
 
@@ -30,9 +30,9 @@ def plan_files(project: Project) -> Iterator[PlannedFile]:
 
 
 def _pipeline(project: Project) -> dict[str, Any]:
-    found = deployments(project)
+    found = stages(project)
     document: dict[str, Any] = {
-        "stages": ["check", *(f"build-{each.environment}" for each in found)],
+        "stages": ["check", *(each.job for each in found)],
         "default": {"image": IMAGE, "interruptible": True},
         "workflow": {
             "rules": [
@@ -45,11 +45,11 @@ def _pipeline(project: Project) -> dict[str, Any]:
     check: dict[str, Any] = {"stage": "check", "timeout": "20 minutes"}
     if has_models(project):
         script += [INSTALL[2], PARSE]
-        check["variables"] = parse_variables(project)
+        check["variables"] = PARSE_VARIABLES
     document["check"] = {**check, "script": script}
     for each in found:
-        document[f"build-{each.environment}"] = {
-            "stage": f"build-{each.environment}",
+        document[each.job] = {
+            "stage": each.job,
             # Variables of this scope, masked and protected, bring the secrets:
             # nothing of them is written here.
             "environment": {"name": each.environment},
@@ -57,6 +57,6 @@ def _pipeline(project: Project) -> dict[str, Any]:
             "interruptible": False,
             "timeout": "60 minutes",
             "rules": [{"if": _ON_DEFAULT, "when": "manual", "allow_failure": False}],
-            "script": [*INSTALL, *each.commands],
+            "script": [*INSTALL, *each.builds, *each.deploys],
         }
     return document

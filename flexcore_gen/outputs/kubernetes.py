@@ -1,4 +1,4 @@
-"""deploy/kubernetes: a CronJob per scheduled pipeline, in a namespace that is closed.
+"""deploy/kubernetes/<environment>: CronJobs in a namespace that is closed.
 
 Pods keep nothing, so Meltano's state and the events must be in Postgres. A pipeline
 that is only the parts of one step is an Indexed Job, a pod per part; any other runs
@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from flexcore_gen.environments import as_seen_in, environment_of
 from flexcore_gen.errors import InvalidEcosystemError, Problem
-from flexcore_gen.outputs.container import PASSWORD, USER, plan_container, secret_names
+from flexcore_gen.outputs.container import PASSWORD, USER
 from flexcore_gen.plan import PlannedFile
 from flexcore_gen.reading import REFERENCE
+from flexcore_gen.references import variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,11 +44,10 @@ def plan_files(project: Project) -> Iterator[PlannedFile]:
         InvalidEcosystemError: Pods could not do without loss what is asked for.
     """
     ecosystem = project.ecosystem
-    environment = environment_of(ecosystem, ecosystem.default_environment)
-    seen = as_seen_in(ecosystem, environment)
-    if problems := list(_problems(project, seen)):
+    if problems := list(_problems(project)):
         raise InvalidEcosystemError(problems)
-    deployment = seen.deployment
+    deployment = ecosystem.deployment
+    folder = f"{FOLDER}/{ecosystem.default_environment}"
     scheduled = [plan for plan in project.pipelines if plan.pipeline.schedule]
     files: dict[str, list[dict[str, Any]]] = {
         "namespace.yaml": _namespace(deployment, scheduled),
@@ -56,27 +55,25 @@ def plan_files(project: Project) -> Iterator[PlannedFile]:
         "discovery.yaml": [_discovery(project, deployment)],
         "prepare.yaml": [_prepare(project, deployment)],
     }
-    if _keeps_files(seen):
+    if _keeps_files(ecosystem):
         files["files.yaml"] = [_claim(deployment)]
     if deployment.secrets.backend == "vault":
-        files["secrets.yaml"] = [_external_secret(project, seen)]
+        files["secrets.yaml"] = [_external_secret(project)]
     for name, objects in files.items():
         yield PlannedFile(
-            f"{FOLDER}/{name}", data=_list(objects), sources=project.sources()
+            f"{folder}/{name}", data=_list(objects), sources=project.sources()
         )
     for plan in scheduled:
         yield PlannedFile(
-            f"{FOLDER}/pipelines/{plan.pipeline.name}.yaml",
+            f"{folder}/pipelines/{plan.pipeline.name}.yaml",
             data=_cron_job(project, deployment, plan),
             sources=(plan.pipeline.mark, *(s.mark for s in plan.pipeline.steps)),
         )
-    if "compose" not in ecosystem.outputs:
-        yield from plan_container(project)
 
 
-def _problems(project: Project, seen: Ecosystem) -> Iterator[Problem]:
-    mark = project.ecosystem.mark
-    deployment = seen.deployment
+def _problems(project: Project) -> Iterator[Problem]:
+    ecosystem = project.ecosystem
+    mark, deployment = ecosystem.mark, ecosystem.deployment
     if not any(plan.pipeline.schedule for plan in project.pipelines):
         yield Problem(
             mark,
@@ -91,7 +88,7 @@ def _problems(project: Project, seen: Ecosystem) -> Iterator[Problem]:
             "name it: `deploy: {postgres: {host: …}}`",
             "deploy.postgres",
         )
-    if not str(seen.events.get("store", "")).startswith("postgresql://"):
+    if not str(ecosystem.events.get("store", "")).startswith("postgresql://"):
         yield Problem(
             mark,
             "pods keep nothing, so the events of runs need a store in Postgres",
@@ -212,7 +209,8 @@ def _claim(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _external_secret(project: Project, seen: Ecosystem) -> dict[str, Any]:
+def _external_secret(project: Project) -> dict[str, Any]:
+    seen = project.ecosystem
     deployment = seen.deployment
     stores = {
         **seen.warehouse.secrets,
@@ -262,9 +260,9 @@ def _cron_job(
         "FLEXCORE_CORRELATION_ID": {"fieldRef": {"fieldPath": _JOB_UID}},
         "FLEXCORE_ENGINE_RUN": {"fieldRef": {"fieldPath": _POD_UID}},
     }
-    retries = deployment.airflow.retries
+    retries = deployment.runs.retries
     spec: dict[str, Any] = {
-        "activeDeadlineSeconds": deployment.airflow.timeout_minutes * 60,
+        "activeDeadlineSeconds": deployment.runs.timeout_minutes * 60,
         "ttlSecondsAfterFinished": 86_400,
         "podFailurePolicy": {
             "rules": [
@@ -411,7 +409,7 @@ def _secret_files(project: Project, deployment: Deployment) -> dict[str, Any]:
 
 
 def _secrets(project: Project, deployment: Deployment) -> list[str]:
-    return sorted({*secret_names(project.ecosystem), _password(deployment)})
+    return sorted({*variables_of(project.ecosystem), _password(deployment)})
 
 
 def _password(deployment: Deployment) -> str:

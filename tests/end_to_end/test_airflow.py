@@ -245,7 +245,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(airflow, oracle_server, tmp_p
         cluster = Airflow(
             airflow,
             tmp_path / "home",
-            project.root / "deploy" / "airflow",
+            project.root / "deploy/airflow/development",
             f"postgresql+psycopg2://{address}/airflow",
             {
                 "FLEXCORE_PROJECT": str(project.root),
@@ -338,7 +338,7 @@ def rendered(tmp_path, database, oracle, directory, wms):
     project = Project(root)
     project.run("flexcore-gen", "generate")
     # The default delay is for production; the DAG is otherwise as rendered.
-    dag = root / "deploy" / "airflow" / "customer_data_synchronization.py"
+    dag = root / "deploy/airflow/development/customer_data_synchronization.py"
     code = dag.read_text("utf-8")
     assert "'retry_delay_minutes': 5" in code
     quick = code.replace("'retry_delay_minutes': 5", "'retry_delay_minutes': 0.05")

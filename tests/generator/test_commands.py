@@ -209,6 +209,42 @@ def test_init_takes_flags_for_environments_warehouse_and_systems(run, tmp_path):
     assert run("check", cwd=root).returncode == 0
 
 
+def test_init_deploys_the_other_environments_and_keeps_the_first_as_it_is(
+    run, tmp_path
+):
+    outputs = [f"--output={name}" for name in ("compose", "kubernetes", "airflow")]
+    environments = [f"--environment={name}" for name in ("laptop", "test", "live")]
+    result = run("init", "my-data", "--warehouse=postgres", *environments, *outputs)
+    assert result.returncode == 0, result.stderr
+    root = tmp_path / "my-data"
+    deployed = {path.relative_to(root).as_posix() for path in root.glob("deploy/*/*")}
+    assert {
+        f"deploy/{output}/{name}"
+        for output in ("compose", "kubernetes", "airflow")
+        for name in ("test", "live")
+    } == deployed - {
+        "deploy/container/Dockerfile",
+        "deploy/container/entrypoint.py",
+        "deploy/airflow/requirements.txt",
+    }
+    assert run("check", cwd=root).returncode == 0
+    assert run("diff", "test", "live", cwd=root).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "fix"),
+    [
+        (["--output=airflow"], "--warehouse postgres"),
+        (["--output=kubernetes", "--environment=live"], "--environment production"),
+    ],
+)
+def test_init_writes_nothing_when_an_output_cannot_be(run, tmp_path, options, fix):
+    result = run("init", "my-data", *options)
+    assert result.returncode == 2
+    assert fix in result.stderr
+    assert not (tmp_path / "my-data").exists()
+
+
 def test_init_asks_and_takes_the_usual_answer_for_enter(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     answers = "acme\n\npostgres\nldap, oracle\n\n"

@@ -4,12 +4,15 @@ import ast
 import json
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexcore_gen.outputs.airflow import dag_data, literal, plan_files
+from flexcore_gen.environments import as_seen_in
+from flexcore_gen.outputs.airflow import dag_data, literal
+from flexcore_gen.plan import plan_files
 from flexcore_gen.render import render
 
 ECOSYSTEM = """\
@@ -66,12 +69,7 @@ def test_airflow_reads_the_dag_and_its_edges_parts_and_limits_are_the_plan(
     planned, airflow, tmp_path
 ):
     project = planned(ECOSYSTEM)
-    folder = tmp_path / "deploy" / "airflow"
-    folder.mkdir(parents=True)
-    for file in plan_files(project):
-        (tmp_path / file.path).write_bytes(render(file, "ecosystem.yaml").content)
-
-    found = inspect(airflow, folder, tmp_path / "home")
+    found = inspect(airflow, written(project, tmp_path), tmp_path / "home")
 
     assert found["errors"] == {}
     (dag,) = found["dags"].values()
@@ -90,6 +88,27 @@ def test_airflow_reads_the_dag_and_its_edges_parts_and_limits_are_the_plan(
     assert not any(t["templated"] for t in tasks.values())
     for task in plan.tasks:
         assert f" {task.blocks} || exit" in tasks[task.name]["bash"]
+
+
+def dags(project, environment="production"):
+    folder = f"deploy/airflow/{environment}/"
+    return [file for file in plan_files(project) if file.path.startswith(folder)]
+
+
+def written(project, root):
+    """The folder of the DAG files of production."""
+    folder = root / "deploy" / "airflow" / "production"
+    folder.mkdir(parents=True)
+    for file in dags(project):
+        (root / file.path).write_bytes(render(file, "ecosystem.yaml").content)
+    return folder
+
+
+def seen_in(project, name):
+    """The project as its outputs see it in one environment."""
+    ecosystem = project.ecosystem
+    (chosen,) = (e for e in ecosystem.environments if e.name == name)
+    return replace(project, ecosystem=as_seen_in(ecosystem, chosen, name))
 
 
 def inspect(airflow, folder, home):
@@ -123,21 +142,23 @@ def test_only_the_literal_differs_between_two_dags(planned):
     codes = []
     for source in (ECOSYSTEM, text):
         project = planned(source)
-        file = next(iter(plan_files(project)))
+        (file,) = dags(project)
         tree = ast.parse(render(file, "e").content)
         (data,) = (
             n
             for n in tree.body
             if isinstance(n, ast.Assign) and n.targets[0].id == "PIPELINE"
         )
-        assert ast.literal_eval(data.value) == dag_data(project, project.pipelines[0])
+        assert ast.literal_eval(data.value) == dag_data(
+            seen_in(project, "production"), project.pipelines[0]
+        )
         tree.body.remove(data)
         codes.append(ast.dump(tree))
     assert codes[0] == codes[1]
 
 
 def test_the_dag_imports_nothing_of_flexcore(planned):
-    file = next(iter(plan_files(planned(ECOSYSTEM))))
+    (file,) = dags(planned(ECOSYSTEM))
     imported = {
         (getattr(n, "module", None) or n.names[0].name).split(".")[0]
         for n in ast.walk(ast.parse(render(file, "e").content))
@@ -147,12 +168,17 @@ def test_the_dag_imports_nothing_of_flexcore(planned):
 
 
 def test_an_environment_has_its_own_limits(planned, tmp_path):
-    overlay = tmp_path / "config" / "development.yaml"
+    overlay = tmp_path / "config" / "production.yaml"
     overlay.parent.mkdir()
-    overlay.write_text("deploy: {airflow: {retries: 7}}\n", "utf-8")
+    overlay.write_text("deploy: {runs: {retries: 7}}\n", "utf-8")
     project = planned(ECOSYSTEM)
-    assert project.ecosystem.default_environment == "development"
-    assert dag_data(project, project.pipelines[0])["retries"] == 7
+    found = {}
+    for name in ("development", "production"):
+        (file,) = dags(project, name)
+        found[name] = file.context["plan"]
+    assert "'retries': 2" in found["development"]
+    assert "'retries': 7" in found["production"]
+    assert "'environment': 'production'" in found["production"]
 
 
 def test_a_step_called_prepare_leaves_the_name_to_the_preparation(planned):
@@ -170,15 +196,11 @@ def test_the_kubernetes_executor_runs_the_same_tasks_in_the_image(
 ):
     deploy = (
         "deploy: {time_zone: Europe/Berlin, image: {repository: r/flexcore, tag: '1'},"
-        " airflow: {executor: KubernetesExecutor, retries: 4}}\n"
+        " airflow: {executor: KubernetesExecutor}, runs: {retries: 4}}\n"
     )
-    folder = tmp_path / "deploy" / "airflow"
-    folder.mkdir(parents=True)
     project = planned(ECOSYSTEM.replace("pipelines:\n", deploy + "pipelines:\n"))
-    for file in plan_files(project):
-        (tmp_path / file.path).write_bytes(render(file, "ecosystem.yaml").content)
 
-    found = inspect(airflow, folder, tmp_path / "home")
+    found = inspect(airflow, written(project, tmp_path), tmp_path / "home")
 
     assert found["errors"] == {}
     (dag,) = found["dags"].values()

@@ -52,7 +52,7 @@ LDIF_ECOSYSTEM = (
     .replace("{connection: hr}", "{connection: hr, streams: [ldif_entries]}")
 )
 STRANGE = "p/w@%1$x ?#"
-COMPOSE = "deploy/compose/compose.yaml"
+COMPOSE = "deploy/compose/production/compose.yaml"
 #: What compose-lint finds, and why it stands.
 EXCEPTIONS = {
     ("CL-0019", "runner"): "built here, so there is no digest before it is built",

@@ -51,7 +51,7 @@ pipelines:
         config: {{model: customer_normalization}}
 """
 VAULT = "  secrets: {backend: vault, store: corporate}\n"
-FOLDER = "deploy/kubernetes"
+FOLDER = "deploy/kubernetes/production"
 #: What checkov finds, and why it stands.
 EXCEPTIONS: dict[str, str] = {}
 
@@ -244,4 +244,4 @@ def test_compose_and_kubernetes_share_one_image(generate):
     done, root = generate(text)
     assert done.returncode == 0, done.stderr
     assert (root / "deploy/container/Dockerfile").exists()
-    assert (root / "deploy/compose/compose.yaml").exists()
+    assert (root / "deploy/compose/production/compose.yaml").exists()
