@@ -129,9 +129,11 @@ class Tap(TapOracleWms):
         return self.stand.client(**self.config)
 
 
-def tap_of(stand, *entities, state=None, **settings):
+def tap_of(stand, *entities, state=None, catalog=None, **settings):
     config = {**stand.basic, "entities": list(entities), **settings}
-    return type("Tap", (Tap,), {"stand": stand})(config=config, state=state)
+    return type("Tap", (Tap,), {"stand": stand})(
+        config=config, state=state, catalog=catalog
+    )
 
 
 def capture(tap):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("flext-oracle-wms")
 
 SAMPLE_ROWS = 20
+ENTITY_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+NAMING = ("name", "entity", "field", "url", "href")
+"""What names an item of a list, the best first."""
 AUDIT_INSTANTS = frozenset({"create_ts", "mod_ts"})
 TEXT_KINDS = frozenset(
     {"string", "char", "varchar", "text", "email", "url", "slug", "choice", "uuid"}
@@ -121,29 +125,42 @@ def columns_of(field: str, kind: str) -> dict[str, dict[str, Any]]:
 
 
 def list_entities(client: Client) -> list[str]:
-    """Names of all entities; the service answers with an object or with a list.
+    """Names of all entities, in whatever form the service lists them.
 
     Seen is an object of names and addresses; documented is "a list of entities and an
-    accompanying base URL", so a list inside an object is one, too.
+    accompanying base URL", so a list, and either inside an object, is one, too.
+
+    Raises:
+        WmsError: The answer names no entities.
     """
-    answer = client.get_json(client.entity_path())
-    if isinstance(answer, dict):
-        answer = next((v for v in answer.values() if isinstance(v, list)), list(answer))
-    names = [named(item) for item in answer] if isinstance(answer, list) else [""]
-    if not all(names):
+    names = names_in(client.get_json(client.entity_path()))
+    if not names or not all(ENTITY_NAME.fullmatch(name) for name in names):
         raise WmsError(
             "the answer is no list of entities",
             where="GET /entity/",
             fix="check base_url: it ends in the environment's name",
         )
-    return sorted(names)
+    return sorted(set(names))
+
+
+def names_in(answer: object) -> list[str]:
+    """The names that a list of entities holds; "" for an item that shows none."""
+    if isinstance(answer, list):
+        return [named(item) for item in answer]
+    if not isinstance(answer, dict) or {"code", "message"} <= answer.keys():
+        return []
+    inner = [value for value in answer.values() if isinstance(value, list | dict)]
+    return names_in(inner[0]) if inner else list(answer)
 
 
 def named(item: object) -> str:
-    """The name of one entity of the list; "" where it shows none."""
-    if not isinstance(item, dict):
-        return item if isinstance(item, str) else ""
-    return str(item.get("name") or item.get("entity") or "")
+    """The name of one entity or field of a list; of an address, its last part."""
+    if isinstance(item, dict):
+        known = {str(key).lower(): value for key, value in item.items()}
+        item = next((known[key] for key in NAMING if known.get(key)), None)
+    if not isinstance(item, str):
+        return ""
+    return item.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
 def describe_entity(
@@ -192,10 +209,16 @@ def settle(field: str, described: str | None, shown: set[str]) -> str:
     for kind in ("set", "relation"):
         if kind in shown:
             return kind
+    is_key = field.endswith("_id") and not field.endswith("status_id")
+    if described == "relation" and not is_key:
+        described = None  # "field" may be any that is only read, such as url
+    if described == "integer" and is_key and "integer" not in shown:
+        described = "relation"
+    elif described == "integer" and "decimal" in shown:
+        described = "decimal"
+    elif described is None and not shown and field.endswith("_id"):
+        described = "relation" if is_key else "integer"
     if described is not None:
-        is_key = field.endswith("_id") and not field.endswith("status_id")
-        if described == "integer" and is_key and "integer" not in shown:
-            return "relation"
         return described
     if len(shown) == 1:
         return next(iter(shown))

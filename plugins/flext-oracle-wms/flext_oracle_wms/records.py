@@ -122,11 +122,13 @@ def put_date(record: dict[str, Any], field: str, value: Any) -> None:
 
 
 def put_relation(record: dict[str, Any], field: str, value: Any) -> None:
-    """`{"id", "key", "url"}`, a bare id, or nothing."""
+    """`{"id", "key", "url"}`, a bare id, or nothing; text that is no id is a key."""
     stem = field.removesuffix("_id")
     key = None
     if isinstance(value, dict):
         key, value = value.get("key"), value.get("id")
+    elif isinstance(value, str) and not value.lstrip("-").isdigit():
+        key, value = value or None, None
     put_integer(record, f"{stem}_id", value)
     record[f"{stem}_key"] = None if key is None else str(key)
 

@@ -30,7 +30,7 @@ from flext_oracle_wms.settings import (
 from flext_oracle_wms.streams import DEFAULT_PAGE_SIZE_ROWS, EntityStream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from singer_sdk import Stream
 
@@ -158,16 +158,22 @@ class TapOracleWms(FlextTap):
     def discover_streams(self) -> Sequence[Stream]:
         """One stream per entity that is wanted and readable."""
         found = self.cached_discovery(self.look_up)
+        self.refuse_left_out(found["left_out"], found["entities"])
         return [
             EntityStream(self, Entity(name, kinds))
             for name, kinds in found["entities"].items()
         ]
 
     def look_up(self) -> dict[str, Any]:
-        """Asks the service: {"entities": {name: {field: kind}}}."""
+        """Asks the service.
+
+        Returns:
+            {"entities": {name: {field: kind}}, "left_out": {name: why}}
+        """
         every = list_entities(self.client)
-        patterns = names_of(self.config.get("entities"))
-        self.refuse_unknown(patterns, every)
+        patterns = self.named_in("entities")
+        for setting in ("entities", "entity_filters", "field_selection"):
+            self.refuse_unknown(setting, every)
         excluded = names_of(self.config.get("exclude_entities"))
         selected = self.wanted_streams()
         wanted = [
@@ -180,26 +186,60 @@ class TapOracleWms(FlextTap):
         entities, reasons = discover(
             self.client, wanted, lambda name: own_filters(name, self.config)[0]
         )
-        for name in patterns:
-            if name in reasons:
+        return {
+            "entities": {entity.name: dict(entity.kinds) for entity in entities},
+            "left_out": reasons,
+        }
+
+    def refuse_left_out(
+        self, reasons: Mapping[str, str], found: Collection[str]
+    ) -> None:
+        """What was asked for by its name is an error when it cannot be read.
+
+        An entity is asked for by `entities`, `entity_filters`, or a catalog that
+        selects it: a permission that was lost since must not look
+        like a run with nothing to read.
+        """
+        patterns = self.named_in("entities")
+        excluded = names_of(self.config.get("exclude_entities"))
+        by_catalog = [
+            name
+            for name, entry in (self.input_catalog or {}).items()
+            if entry.metadata.root.selected
+            and self.wanted_streams().matches(name)
+            and not matches(name, excluded)
+            and (not patterns or matches(name, patterns))
+        ]
+        for name in [*patterns, *self.named_in("entity_filters"), *by_catalog]:
+            why = reasons.get(name)
+            if why is None and name in by_catalog and name not in found:
+                why = "the service does not list it to this user"
+            if why is not None:
                 raise FlextError(
-                    f"the entity {name!r} cannot be read: {reasons[name]}",
+                    f"the entity {name!r} cannot be read: {why}",
                     where=f"entities of {self.name}",
                     fix="give the user the permission, set entity_filters where it is"
-                    " only listed with filters, or take it out of `entities`",
+                    " only listed with filters, or take it out of `entities` and of"
+                    " the selection",
                 )
-        return {"entities": {entity.name: dict(entity.kinds) for entity in entities}}
 
-    def refuse_unknown(self, patterns: list[str], every: list[str]) -> None:
+    def named_in(self, setting: str) -> list[str]:
+        """Entities, or patterns of them, that a setting names."""
+        value = self.config.get(setting)
+        if isinstance(value, dict):
+            return list(value)
+        return names_of(value) if setting == "entities" else []
+
+    def refuse_unknown(self, setting: str, every: list[str]) -> None:
         """An entity that does not exist is an error, not an empty stream."""
-        for pattern in patterns:
+        for pattern in self.named_in(setting):
             if fnmatch.filter(every, pattern):
                 continue
             near = difflib.get_close_matches(pattern, every, 1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise FlextError(
                 f"the service has no entity {pattern!r}",
-                where=f"entities of {self.name}",
+                where=f"{setting} of {self.name}",
                 fix=f"{hint}It names {len(every)} entities to this user",
             )
 

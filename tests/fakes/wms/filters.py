@@ -34,6 +34,7 @@ RESERVED = {
     "distinct",
     "format",
     "limit",
+    "x",
 }
 
 

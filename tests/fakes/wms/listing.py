@@ -7,7 +7,7 @@ import datetime as dt
 import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from fakes.wms.errors import Refused, invalid, not_found
@@ -184,7 +184,9 @@ class Listing:
         found = select(self.rows, entity, query, zone)
         if not found:
             raise not_found("No data found.")
-        if pairs.get("page_mode", "paged") == "sequenced":
+        if self.switches.page_modes == "paged":
+            pairs.pop("cursor", None)
+        elif pairs.get("page_mode", "paged") == "sequenced":
             return self.sequenced(entity, found, pairs, size, base, zone)
         return self.paged(entity, found, pairs, size, base, zone)
 
@@ -275,7 +277,12 @@ class Listing:
             found = [row for row in found if row["id"] > after]
             part, rest = found[:size], found[size:]
             position = part[-1]["id"] if part else after
-        if not part:
+            if self.switches.empty_pages and after and "x" not in pairs:
+                part, rest, position = [], part, after
+                pairs = {**pairs, "x": "1"}
+            else:
+                pairs.pop("x", None)
+        if not part and not rest:
             raise not_found("No data found.")
         has_next = bool(rest) or (
             len(part) == size and self.switches.empty_last_page == "next_is_404"
@@ -332,7 +339,16 @@ class Listing:
         return position
 
     def link(self, entity: Entity, pairs: dict[str, str], base: str) -> str:
-        return f"{base}/{entity.name}/?{urlencode(pairs)}"
+        form = self.switches.links_form
+        query = urlencode(pairs)
+        if form == "query":
+            return f"?{query}"
+        if form == "reordered":
+            query = urlencode(dict(sorted(pairs.items(), reverse=True)))
+        where = f"{base}/{entity.name}/"
+        if form == "path":
+            where = urlsplit(where).path
+        return f"{where}?{query}"
 
 
 def guard_history(entity: Entity, pairs: dict[str, str]) -> None:

@@ -181,6 +181,12 @@ class WmsHandler(Handler):
         return Reply(status, payload, kind, modified)
 
     def refusal(self, refused: Refused) -> Reply:
+        details = refused.body.get("details")
+        how = self.server.service.switches.error_details_as
+        if details and how == "list":
+            refused.body["details"] = [f"{k}: {v}" for k, v in details.items()]
+        elif details and how == "none":
+            del refused.body["details"]
         headers = (
             {"WWW-Authenticate": 'Basic realm="api"'} if refused.status == 401 else {}
         )
@@ -279,6 +285,11 @@ class WmsHandler(Handler):
                 "dict": {name: f"{base}/{name}" for name in names},
                 "list": names,
                 "named": [{"name": name, "url": f"{base}/{name}"} for name in names],
+                "addresses": [f"{base}/{name}" for name in names],
+                "nested": {
+                    "base_url": base,
+                    "entities": {name: f"{base}/{name}" for name in names},
+                },
                 "wrapped": {"base_url": base, "entities": names},
             }
             return 200, forms[simulator.switches.discovery_as]
@@ -320,7 +331,8 @@ class WmsHandler(Handler):
     ) -> tuple[int, Any]:
         simulator = self.server.service
         if len(rest) == 1:
-            if spec.is_forbidden:
+            forbidden = simulator.switches.forbidden_entity
+            if spec.is_forbidden or spec.name == forbidden:
                 raise Refused(
                     403,
                     "You do not have permission to perform this action.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import threading
 import xml.etree.ElementTree as ET
 from decimal import Decimal, InvalidOperation
@@ -79,6 +80,23 @@ class Staging:
             self.in_flight -= 1
 
     def submit(self, content_type: str, body: bytes) -> tuple[int, str]:
+        """One POST: (status, answer in the form that is set)."""
+        status, text = self.receive(content_type, body)
+        how = self.switches.stage_answer_as
+        if how == "json":
+            root = ET.fromstring(text.partition("?>")[2])  # noqa: S314 - our own
+            text = json.dumps(
+                {
+                    "success": root.findtext("success") == "True",
+                    "response": {"message": root.findtext("response/message")},
+                }
+            )
+        elif how == "loose":
+            text = text.replace(">True<", "> true\n<").replace(">False<", "> false <")
+            text = "\ufeff" + text.replace("<root>", "<root>\n ")
+        return status, text
+
+    def receive(self, content_type: str, body: bytes) -> tuple[int, str]:
         """One POST: (status, XML answer)."""
         failed = 200 if self.switches.stage_status_mode == "pre21D" else 400
         if not content_type.startswith("application/x-www-form-urlencoded"):
@@ -112,7 +130,11 @@ class Staging:
             for record in records:
                 self.stage(name, record, group, is_async=is_async)
         if not is_async:
+            before = len(self.processed)
             self.settle(force=True)
+            errors = [e["error"] for e in self.processed[before:] if e["error"]]
+            if errors and self.switches.stage_sync_failure == "answered":
+                return failed, answer(False, "; ".join(errors))
         return 200, answer(
             True, f"Process stage {name} submitted for file group {group}"
         )
@@ -203,6 +225,11 @@ class Staging:
         where = {spec.key_field: business} | (
             {"company_id": company["id"]} if company else {}
         )
+        if "facility_id" in spec.relations:
+            facility = self.rows.find("facility", code=record.get("facility_code"))
+            if facility is None:
+                return f"Invalid facility_code {record.get('facility_code')!r}"
+            where["facility_id"] = facility["id"]
         existing = self.rows.find(final, **where)
         if action == "DELETE":
             if existing is None:

@@ -28,6 +28,14 @@ class Switches:
     """How long a wave runs, by the server's clock."""
     links_host: str = ""
     """`foreign`: next_page points to a host that must never see credentials."""
+    links_form: str = "absolute"
+    """`absolute`, `path`, `query` (relative, RFC 3986 §5.2) or `reordered`."""
+    page_modes: str = "both"
+    """`both`, or `paged`: an environment that ignores page_mode and cursor."""
+    empty_pages: bool = False
+    """An empty page with a next_page comes between any two of a cursor."""
+    error_details_as: str = "map"
+    """`map`, `list` or `none`: the documented forms of `details`."""
     next_page_loop: bool = False
     """next_page points to the page it is on."""
     decimals_as: str = "string"
@@ -39,7 +47,10 @@ class Switches:
     legacy_without_slash: str = "404"
     """`404` or `301`."""
     discovery_as: str = "dict"
-    """`dict`, `list`, `named` (objects in a list) or `wrapped` (a list in one)."""
+    """`dict`, `list`, `named` (objects in a list), `addresses` (in a list), `wrapped`
+    (a list in an object) or `nested` (an object in one)."""
+    forbidden_entity: str = ""
+    """One more entity that this user may not list."""
     describe_as: str = "dict"
     """`dict`, `list`, or `403`: what the fields of `describe` come in, if at all."""
     has_offsets: bool = True
@@ -59,6 +70,10 @@ class Switches:
     """The only scope the token endpoint grants; empty grants any."""
     stage_status_mode: str = "21D"
     """`21D`: a failed submit is 400; `pre21D`: 200 with <success>False."""
+    stage_answer_as: str = "xml"
+    """`xml`; `loose` (other case, blanks, a BOM) or `json` where nothing is shown."""
+    stage_sync_failure: str = "listed"
+    """With async=False, a rejected row is `listed` only, or `answered` as failure."""
     stage_delay_seconds: float = 0.2
     stage_rejected_status: int = 101
     stage_create_existing: str = "update"

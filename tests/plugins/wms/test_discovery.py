@@ -8,15 +8,25 @@ import pytest
 from flext_oracle_wms.entities import describe_entity, list_entities
 from flext_oracle_wms.errors import WmsError
 from flext_singer.errors import FlextError
-from servers.wms_commands import read, tap_of
+from servers.wms_commands import capture, read, tap_of
 
 
-@pytest.mark.parametrize("form", ["dict", "list", "named", "wrapped"])
+@pytest.mark.parametrize(
+    "form", ["dict", "list", "named", "addresses", "wrapped", "nested"]
+)
 def test_the_list_of_entities_may_be_an_object_or_a_list(start, form):
     stand = start(discovery_as=form)
     names = list_entities(stand.client())
     assert names == sorted(stand.rows.entities)
     assert len(names) >= 40
+
+
+def test_an_error_with_200_is_no_list_of_entities(stand, monkeypatch):
+    body = {"reference": "r", "code": "ERROR", "message": "Try later."}
+    client = stand.client()
+    monkeypatch.setattr(client, "get_json", lambda *_: body)
+    with pytest.raises(WmsError, match="no list of entities"):
+        list_entities(client)
 
 
 def test_nothing_is_read_about_entities_that_are_not_wanted(stand):
@@ -127,3 +137,56 @@ def test_a_page_that_is_no_list_of_entities_names_the_base_url(stand):
     with pytest.raises(WmsError, match="page instead of data") as caught:
         list_entities(stand.client())
     assert "base_url" in caught.value.fix
+
+
+def test_a_field_that_describe_only_calls_a_field_is_what_rows_show(start):
+    """`field` is what the service calls whatever is only read, relations and others."""
+    stand = start(rows=3, describe_more="item.url=field")
+    run = read(stand, "item")
+    assert run.records("item")[0]["url"].endswith("/entity/item/1")
+    assert "url_id" not in run.schema("item")
+
+
+def test_a_foreign_key_that_nothing_shows_yet_has_its_columns(start):
+    """No describe, no value in any row so far: `_id` is a relation all the same."""
+    stand = start(rows=2)
+    raw = {"id": 1, "vendor_id": None, "mhe_system_id": None, "old_status_id": None}
+    stand.rows.raw["putaway_type", 1] = (raw, [])
+    stand.rows.insert("putaway_type", {})
+    tap = tap_of(stand, "putaway_type")
+    later = {"vendor_id": {"id": 7, "key": "V", "url": ""}, "mhe_system_id": "M-1"}
+    stand.rows.raw["putaway_type", 1] = ({**raw, **later, "old_status_id": 5}, [])
+    (record,) = capture(tap).records("putaway_type")
+    assert (record["vendor_id"], record["vendor_key"]) == (7, "V")
+    assert (record["mhe_system_id"], record["mhe_system_key"]) == (None, "M-1")
+    assert record["old_status_id"] == 5
+
+
+@pytest.mark.parametrize("lost", ["forbidden", "unlisted"])
+def test_a_selected_entity_whose_permission_was_lost_fails_the_run(start, lost):
+    stand = start(rows=3)
+    catalog = tap_of(stand, "wave_template", "vendor").catalog_dict
+    for entry in catalog["streams"]:
+        root = next(m for m in entry["metadata"] if not m["breadcrumb"])
+        root["metadata"]["selected"] = True
+    if lost == "forbidden":
+        stand.switch(forbidden_entity="wave_template")
+    else:
+        del stand.rows.entities["wave_template"]
+    tap = tap_of(stand, "[vw]*", catalog=catalog)
+    with pytest.raises(FlextError, match="'wave_template' cannot be read"):
+        capture(tap)
+
+
+def test_an_entity_with_filters_of_its_own_is_not_left_out_in_silence(stand):
+    bad = {"item": {"no_such_field": 1}}
+    with pytest.raises(FlextError, match="'item' cannot be read: HTTP 400"):
+        tap_of(stand, "item*", entity_filters=bad).discover_streams()
+
+
+@pytest.mark.parametrize("setting", ["entity_filters", "field_selection"])
+def test_settings_of_an_entity_that_does_not_exist_are_refused(stand, setting):
+    value = {"itme": {"id": 1} if setting == "entity_filters" else ["id"]}
+    with pytest.raises(FlextError, match="no entity 'itme'") as caught:
+        tap_of(stand, "item", **{setting: value}).discover_streams()
+    assert setting in caught.value.where
