@@ -10,6 +10,7 @@ import dataclasses
 import email.utils
 import json
 import time
+import xml.etree.ElementTree as ET
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -61,7 +62,7 @@ def read_json(response: Answer) -> Any:
         )
     try:
         document = json.loads(body, parse_float=Decimal)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BrokenAnswerError(
             f"the service answered {response.status} with {len(body)} bytes that"
             " are not JSON"
@@ -81,13 +82,45 @@ def read_json_or_none(response: Answer) -> Any:
 
 
 def error_body(response: Answer) -> dict[str, Any] | None:
-    """The service's own error body, or None for a gateway's page."""
+    """The service's own error body, or None for a gateway's page or object.
+
+    Documented is `{reference, code, message, details}`, in XML `<error>` with the same.
+    """
+    content = response.content.lstrip()
+    if content.startswith((b"<?xml", b"<error>")) and b"<!" not in content:
+        return xml_error_body(content)
     try:
-        body = json.loads(response.content)
-    except ValueError:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
         return None
     is_error = isinstance(body, dict) and ("message" in body or "code" in body)
     return body if is_error else None
+
+
+def xml_error_body(content: bytes) -> dict[str, Any] | None:
+    """The same of an error in XML."""
+    try:
+        root = ET.fromstring(content)  # noqa: S314 - no document type, so no entities
+    except ET.ParseError:
+        return None
+    if root.tag != "error":
+        return None
+    body: dict[str, Any] = {child.tag: child.text or "" for child in root}
+    details = root.find("details")
+    if details is not None and len(details):
+        body["details"] = [f"{child.tag}: {child.text}" for child in details]
+    return body
+
+
+def is_the_service_s(error: Mapping[str, Any] | None) -> bool:
+    """Whether an error body is WMS's, not one of a gateway before it.
+
+    A gateway's 404 says that there is no such route; only the service's own may be
+    taken for "no rows".
+    """
+    return error is not None and all(
+        isinstance(error.get(name), str) and error[name] for name in ("code", "message")
+    )
 
 
 def describe(response: Answer) -> str:
@@ -98,10 +131,12 @@ def describe(response: Answer) -> str:
     text = f"HTTP {response.status}: {error.get('message') or error.get('code')}"
     details = error.get("details")
     if isinstance(details, dict):
-        text += " (" + "; ".join(f"{k}: {v}" for k, v in details.items()) + ")"
-    elif details:
+        details = [f"{name}: {about}" for name, about in details.items()]
+    if isinstance(details, list):
+        details = "; ".join(map(str, details))
+    if details:
         text += f" ({details})"
-    return text[:MAX_MESSAGE_CHARACTERS]
+    return " ".join(text.split())[:MAX_MESSAGE_CHARACTERS]
 
 
 def is_transient(response: Answer, *, is_repeatable: bool) -> bool:
@@ -136,7 +171,7 @@ def judge(response: Answer, path: str, *, is_basic: bool) -> None:
         raise AuthenticationError(text, where=where, fix=fix)
     if status == httpx.codes.FORBIDDEN:
         raise PermissionDeniedError(text, where=where)
-    if status == httpx.codes.NOT_FOUND and error is not None:
+    if status == httpx.codes.NOT_FOUND and is_the_service_s(error):
         raise NotFoundError(text, where=where)
     if status < httpx.codes.BAD_REQUEST:
         target = urlsplit(response.headers.get("Location", "")).netloc or "elsewhere"

@@ -147,9 +147,9 @@ class Client:
         """Path below `/entity`; the service takes it with a trailing slash."""
         return "/".join([self.api_path, "entity", *map(str, parts)]) + "/"
 
-    def link(self, url: str) -> str:
-        """Path and query of a link, which must lead to our own host."""
-        return path_of_link(url, self.origin)
+    def link(self, url: str, page: str = "") -> str:
+        """Path and query of a link on a page, which must lead to our own host."""
+        return path_of_link(url, self.origin, page)
 
     # -- writing -----------------------------------------------------------------
     def send_json(

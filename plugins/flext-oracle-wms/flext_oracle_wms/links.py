@@ -9,24 +9,26 @@ leave.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from flext_oracle_wms.errors import WmsError
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def path_of_link(link: str, origin: str) -> str:
+def path_of_link(link: str, origin: str, page: str = "") -> str:
     """Gives a link's path and query when it leads to our origin's host.
 
     Args:
         link: An absolute URL, or a path, as the service sent it.
         origin: `scheme://host[:port]` of the configured base URL.
+        page: Path of the page that bears the link: what is relative begins there
+            (RFC 3986 §5.2).
 
     Raises:
         WmsError: The link leads to another host or to another service's port.
     """
-    parts = urlsplit(link)
+    parts = urlsplit(urljoin(page, link))
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     if not parts.netloc:
         if not parts.path.startswith("/"):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("flext-oracle-wms")
 
 Row = dict[str, Any]
+KEYSET = {"page_mode": "paged", "ordering": "id"}
 
 
 def read_pages(
@@ -49,7 +50,7 @@ def read_pages(
     params = {**filters, "page_size": str(page_size), "page_mode": page_mode}
     is_keyset = page_mode == "paged"
     if is_keyset:
-        params["ordering"] = "id"
+        params |= KEYSET
     path, query = client.entity_path(entity), dict(params)
     seen: set[str] = set()
     last_id: int | None = None
@@ -57,7 +58,7 @@ def read_pages(
     is_ascending, is_resumed = True, False
     while True:
         try:
-            rows, next_page = read_page(client, entity, path, query)
+            rows, next_page, is_counted = read_page(client, entity, path, query)
         except (NotFoundError, RequestRefusedError) as error:
             if is_end(
                 error, entity, last_id, is_ascending=is_ascending, is_again=is_resumed
@@ -69,23 +70,26 @@ def read_pages(
             path, query = client.entity_path(entity), resumed(params, last_id)
             is_resumed = True
             continue
+        if is_counted and next_page and not is_keyset:
+            # Its order is none at all, so rows would repeat and others be missing.
+            logger.warning(
+                "%s: the service knows no page_mode sequenced; reading by id", entity
+            )
+            is_keyset, params = True, params | KEYSET
+            path = client.entity_path(entity)
+            query = resumed(params, last_id) if last_id else dict(params)
+            continue
         ids = [row.get("id") for row in rows]
         if ids and ids == before:
             raise_loop(entity, path)
         is_ascending = is_ascending and ascending(ids, last_id)
-        if is_keyset and not is_ascending:
-            raise WmsError(
-                "the service ignores ordering=id or id__gt, so pages cannot be told"
-                " apart",
-                where=f"entity {entity!r}",
-                fix="set page_mode to sequenced",
-            )
+        check_order(entity, is_needed=is_keyset, is_ascending=is_ascending)
         before = ids
         last_id = ids[-1] if ids and isinstance(ids[-1], int) else last_id
         yield rows
         if not next_page:
             return
-        path, query = client.link(next_page), {}
+        path, query = client.link(next_page, path), {}
         is_resumed = is_keyset
         if is_keyset:
             path, query = client.entity_path(entity), resumed(params, last_id)
@@ -128,6 +132,16 @@ def is_end(
     return False
 
 
+def check_order(entity: str, *, is_needed: bool, is_ascending: bool) -> None:
+    """Refuses pages by id whose ids do not go up."""
+    if is_needed and not is_ascending:
+        raise WmsError(
+            "the service ignores ordering=id or id__gt, so pages cannot be told apart",
+            where=f"entity {entity!r}",
+            fix="set page_mode to sequenced",
+        )
+
+
 def raise_loop(entity: str, path: str) -> NoReturn:
     """Refuses to read a page again."""
     raise WmsError(
@@ -144,21 +158,21 @@ def resumed(params: Mapping[str, str], last_id: int | None) -> dict[str, str]:
 
 def read_page(
     client: Client, entity: str, path: str, query: Mapping[str, str]
-) -> tuple[list[Row], str | None]:
-    """One page: its rows and the link to the next."""
+) -> tuple[list[Row], str | None, bool]:
+    """One page: its rows, the link to the next, and whether it is a counted page."""
     answer = client.get_json(path, query or None)
     rows = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise WmsError(
             "the service's answer is no page of rows", where=f"entity {entity!r}"
         )
-    next_page = answer.get("next_page")
+    next_page = answer.get("next_page") or None
     if next_page is not None and not isinstance(next_page, str):
         raise WmsError(
             f"next_page is {type(next_page).__name__}, not a link",
             where=f"entity {entity!r}",
         )
-    return rows, next_page
+    return rows, next_page, "page_nbr" in answer
 
 
 def ascending(ids: list[Any], last_id: int | None) -> bool:

@@ -46,8 +46,29 @@ def test_an_entity_that_does_not_exist_is_not_empty(stand):
         tap_of(stand, "no_such_thing")
 
 
-def test_a_404_from_a_gateway_is_no_empty_list(stand):
-    with page_server(404, b"<html>not here</html>") as url:
+def test_an_error_in_xml_is_read_as_one(stand):
+    start = b"<error><code>NOT_FOUND</code><message>None.</message>"
+    with page_server(404, start + b"</error>") as url:
+        client = stand.client(base_url=url)
+        assert list(read_pages(client, "item", {}, page_size=10)) == []
+    with page_server(400, start + b"<details><id>bad</id></details></error>") as url:
+        client = stand.client(base_url=url)
+        with pytest.raises(RequestRefusedError, match=r"400: None\. \(id: bad\)"):
+            list(read_pages(client, "item", {}, page_size=10))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>not here</html>",
+        b'{"message": "no Route matched with those values"}',
+        b'{"code": 404, "message": "Not Found"}',
+        b'{"detail": "Not found."}',
+        b"",
+    ],
+)
+def test_a_404_from_a_gateway_is_no_empty_list(stand, body):
+    with page_server(404, body) as url:
         client = stand.client(base_url=url)
         with pytest.raises(RequestRefusedError, match="HTTP 404"):
             list(read_pages(client, "item", {}, page_size=10))
@@ -102,6 +123,41 @@ def test_links_are_followed_however_they_name_our_host(start, port):
     if port == "other_name":
         stand.base_url = stand.base_url.replace("127.0.0.1", "localhost")
     assert ids_of(stand) == stand.ids("order_hdr")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("form", ["absolute", "path", "query", "reordered"])
+def test_links_are_followed_in_every_form(start, form, mode):
+    stand = start(rows=25, links_form=form)
+    assert ids_of(stand, page_mode=mode, id__gt="0") == stand.ids("order_hdr")
+
+
+def test_an_empty_page_with_a_next_one_is_not_the_end(start):
+    stand = start(rows=35, empty_pages=True)
+    assert ids_of(stand) == stand.ids("order_hdr")
+    assert len(stand.requests()) > 4
+
+
+def test_a_service_that_knows_no_cursor_is_read_by_id(start, caplog):
+    """It answers with counted pages in no order at all, and says nothing."""
+    stand = start(rows=35, page_modes="paged")
+    assert ids_of(stand) == stand.ids("order_hdr")
+    assert "knows no page_mode sequenced; reading by id" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("map", "Invalid input. (id__gt: Invalid value: 'abc')"),
+        ("list", "Invalid input. (id__gt: Invalid value: 'abc')"),
+        ("none", "Invalid input."),
+    ],
+)
+def test_the_service_s_reason_is_told_in_every_form(start, form, text):
+    stand = start(rows=1, error_details_as=form)
+    with pytest.raises(RequestRefusedError) as caught:
+        ids_of(stand, id__gt="abc")
+    assert caught.value.what.endswith(text)
 
 
 def test_next_page_is_followed_as_it_is(start):
