@@ -6,7 +6,39 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from flext_oracle_wms.documents import Prepared
+
+Row = dict[str, Any]
+
+
+def code_of(row: Mapping[str, Any], word: str) -> str:
+    """The code of a row's company or facility; "" where it shows none."""
+    relation = row.get(f"{word}_id")
+    if isinstance(relation, dict):
+        return str(relation.get("key") or "")
+    return str(row.get(f"{word}_code") or "")
+
+
+def find(record: Prepared, rows: Iterable[Row]) -> Row | None:
+    """The row of a record's company and facility, of rows that bear its key.
+
+    They count where both sides name one; a row that names them wins.
+    """
+    best: Row | None = None
+    most = -1
+    for row in rows:
+        exact = 0
+        for word, ours in (("company", record.company), ("facility", record.facility)):
+            theirs = code_of(row, word)
+            if ours and theirs and ours != theirs:
+                break
+            exact += bool(ours and theirs)
+        else:
+            if exact >= most:
+                best, most = row, exact
+    return best
 
 
 def agrees(record: Mapping[str, Any], row: Mapping[str, Any], key: str) -> bool:

@@ -36,6 +36,7 @@ class Prepared:
     Attributes:
         key: Its business key.
         company: Its company_code, or "".
+        facility: Its facility_code where the key is one of a facility, or "".
         action: CREATE, UPDATE or DELETE; UPSERT before that is decided.
         xml: Its element, UTF-8.
         record: Its fields.
@@ -44,15 +45,16 @@ class Prepared:
 
     key: str
     company: str
+    facility: str
     action: str
     xml: bytes
     record: Mapping[str, Any]
     source: bytes | Mapping[str, Any] | None = None
 
     @property
-    def identity(self) -> tuple[str, str]:
-        """What makes two records the same thing: key and company."""
-        return self.key, self.company
+    def identity(self) -> tuple[str, str, str]:
+        """What makes two records the same thing: key, company and facility."""
+        return self.key, self.company, self.facility
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +105,8 @@ def prepare(
     # A parser would make a line feed of a carriage return (XML 1.0 §2.11).
     xml = ET.tostring(element, encoding="utf-8").replace(b"\r", b"&#13;")
     company = str(record.get("company_code") or "")
-    return Prepared(key, company, action, xml, record, source)
+    code = record.get("facility_code") if interface.has_facility else ""
+    return Prepared(key, company, str(code or ""), action, xml, record, source)
 
 
 def rows_of_text(name: str, text: str) -> list[Any]:
@@ -203,21 +206,3 @@ def document(
         f"{ET.tostring(head, encoding='unicode')}"
         f"<{interface.list_tag}>{body}</{interface.list_tag}></LgfData>"
     )
-
-
-def read_answer(content: bytes) -> tuple[bool, str] | None:
-    """Success and message of an answer; None when it is no answer of the interface."""
-    text = content.decode("utf-8", "replace")
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        return None
-    try:
-        root = ET.fromstring(text)  # noqa: S314 - no document type, so no entities
-    except ET.ParseError:
-        return None
-    if root.find("success") is None:
-        return None
-    message = root.findtext("response/message") or root.findtext(".//message") or ""
-    part = root.find(".//errors")
-    errors = " ".join(part.itertext()) if part is not None else ""
-    success = (root.findtext("success") or "").strip().lower() == "true"
-    return success, " ".join(f"{message} {errors}".split())

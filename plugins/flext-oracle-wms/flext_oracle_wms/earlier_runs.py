@@ -12,6 +12,7 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING
 
+from flext_oracle_wms.comparing import find
 from flext_oracle_wms.errors import WmsError
 from flext_oracle_wms.instants import parse_instant
 from flext_oracle_wms.reconciling import (
@@ -20,15 +21,14 @@ from flext_oracle_wms.reconciling import (
     Baseline,
     Reconciler,
     baseline,
-    company_of,
 )
 from flext_oracle_wms.stage_statuses import reason_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from flext_oracle_wms.comparing import Row
     from flext_oracle_wms.documents import Prepared
-    from flext_oracle_wms.reconciling import Row
 
 logger = logging.getLogger("flext-oracle-wms")
 
@@ -50,7 +50,7 @@ def wait_for_earlier(
         sent: an earlier one of it is neither processed nor rejected yet.
     """
     column = reconciler.interface.stage_key
-    companies = {record.key: record.company for record in records}
+    ours = {record.key: record for record in records}
     earlier: set[int] = set()
     end = reconciler.clock() + reconciler.policy.timeout_seconds
     pause = FIRST_POLL_SECONDS
@@ -60,7 +60,7 @@ def wait_for_earlier(
         waiting = {
             str(row.get(column)): row
             for row in before.staged
-            if is_under_way(reconciler, row, companies.get(str(row.get(column)), ""))
+            if is_under_way(reconciler, row, ours.get(str(row.get(column))))
         }
         earlier |= {row["id"] for row in waiting.values()}
         if not waiting or reconciler.clock() >= end:
@@ -79,15 +79,13 @@ def wait_for_earlier(
         pause = min(pause * 1.6, MAX_POLL_SECONDS)
 
 
-def is_under_way(reconciler: Reconciler, row: Row, company: str) -> bool:
+def is_under_way(reconciler: Reconciler, row: Row, record: Prepared | None) -> bool:
     """Whether a staged row of ours still waits to be processed."""
     policy = reconciler.policy
     if status_of(row) in policy.rejected | policy.processed:
         return False
-    theirs = company_of(row)
-    return not (company and theirs and company != theirs) and not is_left_over(
-        row, reconciler.client.now()
-    )
+    is_another_s = record is not None and find(record, [row]) is None
+    return not is_another_s and not is_left_over(row, reconciler.client.now())
 
 
 def is_left_over(row: Mapping[str, object], now: dt.datetime) -> bool:

@@ -25,6 +25,8 @@ class Interface:
         final_key: The business key's name there.
         header_tag: Element around the header's fields, where a record has details.
         detail_tag: Element of one detail; a column of that name holds the details.
+        has_facility: Whether the business key is one of a facility: documents of two
+            facilities may bear one number (WMS REST API Guide 25B, natural keys).
     """
 
     entity: str
@@ -37,6 +39,7 @@ class Interface:
     final_key: str
     header_tag: str = ""
     detail_tag: str = ""
+    has_facility: bool = False
 
 
 INTERFACES = {
@@ -93,6 +96,7 @@ INTERFACES = {
             "po_nbr",
             "purchase_order_hdr",
             "purchase_order_dtl",
+            has_facility=True,
         ),
         Interface(
             "ib_shipment",
@@ -105,6 +109,7 @@ INTERFACES = {
             "shipment_nbr",
             "ib_shipment_hdr",
             "ib_shipment_dtl",
+            has_facility=True,
         ),
         Interface(
             "order",
@@ -117,6 +122,7 @@ INTERFACES = {
             "order_nbr",
             "order_hdr",
             "order_dtl",
+            has_facility=True,
         ),
     )
 }

@@ -12,9 +12,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flext_oracle_wms.comparing import agrees
+from flext_oracle_wms.comparing import Row, agrees, find
 from flext_oracle_wms.errors import NotFoundError, RequestRefusedError, WmsError
 from flext_oracle_wms.listing import read_pages
 from flext_oracle_wms.stage_statuses import reason_of, status_of
@@ -37,8 +37,7 @@ UNMOVED_SECONDS = 5.0
 """So long a record must be out of the stage before a final row that did not move, but
 holds what was sent, counts: a staged row may show up late."""
 
-Identity = tuple[str, str]
-Row = dict[str, Any]
+Identity = tuple[str, str, str]
 
 
 @dataclasses.dataclass
@@ -47,8 +46,8 @@ class Baseline:
 
     staged: list[Row]
     """Rows that the stage lists of these keys."""
-    final: dict[str, Row]
-    """Final rows by business key, and by key with company."""
+    final: dict[str, list[Row]]
+    """Final rows by business key."""
 
     def __post_init__(self) -> None:
         """Keeps the ids at hand."""
@@ -57,7 +56,7 @@ class Baseline:
 
 @dataclasses.dataclass
 class Verdicts:
-    """What became of each record, by business key and company."""
+    """What became of each record, by its identity."""
 
     accepted: set[Identity] = dataclasses.field(default_factory=set)
     rejected: dict[Identity, str] = dataclasses.field(default_factory=dict)
@@ -143,14 +142,6 @@ def settled(
     )
 
 
-def company_of(row: Mapping[str, Any]) -> str:
-    """The company's code of a row; "" where it shows none."""
-    company = row.get("company_id")
-    if isinstance(company, dict):
-        return str(company.get("key") or "")
-    return str(row.get("company_code") or "")
-
-
 def baseline(
     client: Client, interface: Interface, records: Iterable[Prepared]
 ) -> Baseline:
@@ -162,25 +153,12 @@ def baseline(
 
 def final_rows(
     client: Client, interface: Interface, keys: Collection[str]
-) -> dict[str, Row]:
-    """The final rows, by key and by key with company."""
-    out: dict[str, Row] = {}
+) -> dict[str, list[Row]]:
+    """The final rows by business key: several companies or facilities may have it."""
+    out: dict[str, list[Row]] = {}
     for row in rows_of(client, interface.final_entity, interface.final_key, keys):
-        key = str(row.get(interface.final_key))
-        out[f"{key}\x00{company_of(row)}"] = row
-        out[key] = row
+        out.setdefault(str(row.get(interface.final_key)), []).append(row)
     return out
-
-
-def find(record: Prepared, rows: Mapping[str, Row]) -> Row | None:
-    """A record's final row: company counts where both sides name one."""
-    alone = rows.get(record.key)
-    if not record.company:
-        return alone
-    exact = rows.get(f"{record.key}\x00{record.company}")
-    if exact is not None or alone is None or company_of(alone):
-        return exact
-    return alone
 
 
 class Reconciler:
@@ -226,8 +204,8 @@ class Reconciler:
         while True:
             is_late = self.clock() - begin >= min(UNMOVED_SECONDS, give_up_after / 2)
             self.look(waiting, before, verdicts, is_late=is_late)
-            for key, _ in [*verdicts.accepted, *verdicts.rejected]:
-                waiting.pop(key, None)
+            for identity in [*verdicts.accepted, *verdicts.rejected]:
+                waiting.pop(identity[0], None)
             if not waiting or self.clock() >= end:
                 return verdicts
             logger.info("%s: %d records staged", self.interface.entity, len(waiting))
@@ -264,8 +242,7 @@ class Reconciler:
             key = str(row.get(column))
             if row["id"] in before.stage_ids or key not in waiting:
                 continue
-            ours, theirs = waiting[key].company, company_of(row)
-            if ours and theirs and ours != theirs:
+            if find(waiting[key], [row]) is None:
                 continue
             if key not in out or row["id"] > out[key]["id"]:
                 out[key] = row
@@ -290,7 +267,8 @@ class Reconciler:
         """What the final entity says of records that the stage no longer lists."""
         now = final_rows(self.client, self.interface, {record.key for record in gone})
         for record in gone:
-            was, is_now = find(record, before.final), find(record, now)
+            was = find(record, before.final.get(record.key, ()))
+            is_now = find(record, now.get(record.key, ()))
             was_seen = record.identity in verdicts.seen
             has_moved = stamp(was) != stamp(is_now)
             if record.action == "DELETE":
@@ -310,11 +288,24 @@ class Reconciler:
                 verdicts.seen.add(record.identity)
                 verdicts.accepted.add(record.identity)
 
+    def has_trace(self, records: Iterable[Prepared], before: Baseline) -> bool:
+        """Whether any of the records is staged, or its final row moved."""
+        waiting = {record.key: record for record in records}
+        if self.staged(waiting, before):
+            return True
+        now = final_rows(self.client, self.interface, waiting.keys())
+        return any(
+            stamp(find(record, before.final.get(key, ())))
+            != stamp(find(record, now.get(key, ())))
+            for key, record in waiting.items()
+        )
+
     def is_in_place(self, record: Prepared, before: Baseline) -> bool:
         """Whether a record that was not there before is there now, as it was sent."""
-        if find(record, before.final) is not None:
+        if find(record, before.final.get(record.key, ())) is not None:
             return False
-        row = find(record, final_rows(self.client, self.interface, [record.key]))
+        rows = final_rows(self.client, self.interface, [record.key])
+        row = find(record, rows.get(record.key, ()))
         return row is not None and agrees(record.record, row, self.interface.final_key)
 
 

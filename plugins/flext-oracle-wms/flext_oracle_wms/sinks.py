@@ -145,9 +145,10 @@ class WmsSink(FlextSink):
 
     def refuse_prepared(self, record: Prepared, reason: str) -> None:
         """Notes a staged record that was not accepted."""
-        company = f", company_code={record.company}" if record.company else ""
         where = f"{self.interface.key if self.interface else 'key'}={record.key}"
-        self.refuse(f"{where}{company}", reason, record.source)
+        for word, code in (("company", record.company), ("facility", record.facility)):
+            where += f", {word}_code={code}" if code else ""
+        self.refuse(where, reason, record.source)
 
     def prepared(self, interface: Interface, records: RawRecords) -> list[Prepared]:
         """The records' elements; what cannot be one is refused."""

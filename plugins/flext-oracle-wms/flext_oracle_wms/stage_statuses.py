@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("flext-oracle-wms")
 
 STATUSES = "stage_status"
+STATUS_FIELDS = ("status_id", "stage_status_id", "stage_record_status_id")
 REASON_FIELDS = ("error_message", "error_str", "error_msg")
 _REJECTED = re.compile(r"fail|reject|cancel|error|invalid", re.IGNORECASE)
 _PROCESSED = re.compile(
@@ -72,9 +73,13 @@ def as_named(client: Client, every: Collection[str], policy: Policy) -> Policy:
 
 
 def status_of(row: Mapping[str, Any]) -> object:
-    """A staged row's status, which is a bare number or a relation."""
-    status = row.get("status_id")
-    return status.get("id") if isinstance(status, dict) else status
+    """A staged row's status: a bare number, perhaps as text, or a relation."""
+    status = next((row[f] for f in STATUS_FIELDS if row.get(f) is not None), None)
+    if isinstance(status, dict):
+        status = status.get("id")
+    if isinstance(status, str) and status.strip().isdigit():
+        return int(status)
+    return status
 
 
 def reason_of(row: Mapping[str, Any]) -> str:

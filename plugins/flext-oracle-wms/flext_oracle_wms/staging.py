@@ -13,19 +13,19 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from flext_oracle_wms.comparing import holds_all
+from flext_oracle_wms.comparing import find, holds_all
 from flext_oracle_wms.documents import (
     Header,
     Prepared,
     document,
     prepare,
-    read_answer,
     split,
 )
 from flext_oracle_wms.earlier_runs import wait_for_earlier
 from flext_oracle_wms.entities import list_entities
 from flext_oracle_wms.errors import TransientError, WmsError
-from flext_oracle_wms.reconciling import Baseline, Reconciler, find, settled
+from flext_oracle_wms.interface_answers import read_answer
+from flext_oracle_wms.reconciling import Baseline, Reconciler, settled
 from flext_oracle_wms.stage_statuses import as_named
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def waves(records: Iterable[Prepared]) -> list[list[Prepared]]:
 
     The service promises no order between documents, and stage rows are told apart by
     business key: so each wave holds a key once. Of several records of one thing with
-    one action the last counts; another action, or company, begins a new wave.
+    one action the last counts, if it has all fields of the earlier one; another
+    action, company or facility begins a new wave.
     """
     out: list[dict[str, Prepared]] = []
     place: dict[str, int] = {}
@@ -97,7 +98,8 @@ def waves(records: Iterable[Prepared]) -> list[list[Prepared]]:
         index = place.get(record.key, -1)
         if index >= 0:
             last = out[index][record.key]
-            if (last.identity, last.action) == (record.identity, record.action):
+            is_same = (last.identity, last.action) == (record.identity, record.action)
+            if is_same and last.record.keys() <= record.record.keys():
                 out[index][record.key] = record
                 continue
         index += 1
@@ -175,7 +177,7 @@ class Stager:
         if not left:
             return accepted
         for sending in range(1, SENDINGS + 1):
-            sent = self.submit(left)
+            sent = self.submit(left, before)
             for record, reason in sent.refused:
                 reject(record, reason)
             done, left = self.settle(sent, before, reject, is_repeat=sending > 1)
@@ -196,7 +198,7 @@ class Stager:
         """Whether an upsert finds all that it would write."""
         if record.action != "UPSERT" or self.options.upsert_action != "auto":
             return False
-        row = find(record, before.final)
+        row = find(record, before.final.get(record.key, ()))
         return row is not None and holds_all(record.record, row)
 
     def decided(self, record: Prepared, before: Baseline) -> Prepared:
@@ -205,7 +207,8 @@ class Stager:
             return record
         action = self.options.upsert_action
         if action == "auto":
-            action = "CREATE" if find(record, before.final) is None else "UPDATE"
+            is_there = find(record, before.final.get(record.key, ())) is not None
+            action = "UPDATE" if is_there else "CREATE"
         return prepare(self.interface, record.record, action, record.source)
 
     def settle(
@@ -252,18 +255,22 @@ class Stager:
             f" nor rejected; look at {self.interface.stage_entity}"
         )
 
-    def submit(self, records: Sequence[Prepared]) -> Sent:
+    def submit(self, records: Sequence[Prepared], before: Baseline) -> Sent:
         """Sends all documents, some at a time."""
         groups = list(split(records, self.options.records_per_document))
         workers = min(self.options.parallel_submits, MAX_PARALLEL_SUBMITS)
         total = Sent()
         with ThreadPoolExecutor(max(1, workers), "wms-submit") as pool:
-            for part in pool.map(self.submit_group, groups):
+            for part in pool.map(self.submit_group, groups, itertools.repeat(before)):
                 total.add(part)
         return total
 
-    def submit_group(self, group: list[Prepared]) -> Sent:
-        """Sends one document; a refused one is halved to find what is wrong in it."""
+    def submit_group(self, group: list[Prepared], before: Baseline) -> Sent:
+        """Sends one document; a refused one is halved to find what is wrong in it.
+
+        Unless some of it was carried out nevertheless, as when the service answers
+        after it has processed: then each record is looked for.
+        """
         try:
             success, message = self.post(group)
         except TransientError as error:
@@ -276,9 +283,12 @@ class Stager:
         reason = f"the interface refused it: {message or 'without a message'}"
         if len(group) == 1:
             return Sent(refused=[(group[0], reason)])
+        if self.reconciler.has_trace(group, before):
+            logger.warning("%s: %s", self.interface.entity, reason)
+            return Sent(unknown=group)
         middle = len(group) // 2
         first, second = (
-            self.submit_group(part) for part in (group[:middle], group[middle:])
+            self.submit_group(part, before) for part in (group[:middle], group[middle:])
         )
         first.add(second)
         return first

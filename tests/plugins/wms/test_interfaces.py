@@ -15,7 +15,6 @@ from flext_oracle_wms.documents import (
     Header,
     document,
     prepare,
-    read_answer,
     split,
 )
 from flext_oracle_wms.errors import (
@@ -24,6 +23,7 @@ from flext_oracle_wms.errors import (
     RecordError,
     WmsError,
 )
+from flext_oracle_wms.interface_answers import read_answer
 from flext_oracle_wms.interfaces import INTERFACES
 from flext_oracle_wms.staging import waves
 from flext_singer.errors import SettingsError, TooManyErrorsError
@@ -452,6 +452,64 @@ def test_the_same_code_in_two_companies_is_two_things(start):
     ]
     write(stand, "item", rows, [*KEY, "company_code"])
     assert [r["description"] for r in stand.truth("item")] == ["one", "two"]
+
+
+@pytest.mark.parametrize("entity", ["order", "purchase_order", "ib_shipment"])
+def test_one_number_in_two_facilities_is_two_documents(start, entity):
+    stand = start(rows=1)
+    key, final = INTERFACES[entity].key, INTERFACES[entity].final_entity
+    rows = [
+        {key: "SAME", "company_code": "C1", "facility_code": code, "cust_name": code}
+        for code in ("F1", "F2")
+    ]
+    for _ in range(2):
+        write(stand, entity, rows, [key, "facility_code"])
+        found = [r["facility_id"] for r in stand.truth(final) if r[key] == "SAME"]
+        assert sorted(found) == [1, 2]
+    rows[1]["facility_code"] = "F9"
+    with pytest.raises(TooManyErrorsError, match="Invalid facility_code") as caught:
+        write(stand, entity, rows, [key, "facility_code"])
+    assert "facility_code=F9" in caught.value.where
+
+
+def test_of_two_parts_of_one_record_none_is_left_out(start):
+    stand = start(rows=3)
+    parts = [item("ITM00001", description="d"), item("ITM00001", barcode="b")]
+    write(stand, "item", parts, KEY)
+    row = by_code(stand)["ITM00001"]
+    assert (row["description"], row["barcode"]) == ("d", "b")
+
+
+@pytest.mark.parametrize("mode", ["21D", "pre21D"])
+@pytest.mark.parametrize("form", ["xml", "loose", "json"])
+def test_the_answer_of_the_interface_is_read_in_any_form(start, form, mode, caplog):
+    stand = start(rows=1, stage_answer_as=form, stage_status_mode=mode)
+    write(stand, "item", [item("A")], KEY)
+    assert len(stand.requests("init_stage")) == 1
+    assert "is not known" not in caplog.text
+    monkey = stand.sim.staging
+    monkey.parse = lambda _: (_ for _ in ()).throw(ValueError("bad data"))
+    with pytest.raises(TooManyErrorsError, match="refused it: bad data"):
+        write(stand, "item", [item("B")], KEY)
+
+
+@pytest.mark.parametrize("mode", ["21D", "pre21D"])
+@pytest.mark.parametrize("how", ["listed", "answered"])
+def test_a_failure_after_the_work_rejects_only_what_failed(start, how, mode, tmp_path):
+    """With async=False one bad row may make the answer a failure; the others are in."""
+    stand = start(
+        rows=1,
+        stage_sync_failure=how,
+        stage_status_mode=mode,
+        stage_create_existing="reject",
+    )
+    path = tmp_path / "rejects"
+    rows = [item("A"), item("B", company_code="C9"), item("C")]
+    with pytest.raises(TooManyErrorsError, match="Invalid company_code 'C9'"):
+        write(stand, "item", rows, KEY, stage_async=False, rejects_path=str(path))
+    assert len(path.read_text().splitlines()) == 1
+    assert len(stand.sim.staging.processed) == 3
+    assert {"A", "C"} <= set(by_code(stand))
 
 
 def test_a_company_in_the_settings_serves_records_that_name_none(start):
