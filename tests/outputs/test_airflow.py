@@ -15,6 +15,8 @@ from flexcore_gen.outputs.airflow import dag_data, literal
 from flexcore_gen.plan import plan_files
 from flexcore_gen.render import render
 
+pytestmark = pytest.mark.timeout(300)
+
 ECOSYSTEM = """\
 version: 1
 project: acme
@@ -188,9 +190,6 @@ def test_a_step_called_prepare_leaves_the_name_to_the_preparation(planned):
     assert "prepare" not in names
 
 
-pytestmark = pytest.mark.timeout(300)
-
-
 def test_the_kubernetes_executor_runs_the_same_tasks_in_the_image(
     planned, airflow, tmp_path
 ):
@@ -221,7 +220,7 @@ version: 1
 project: acme
 warehouse: {system: postgres, host: h, database: w, username: u, password: "${W}"}
 connections: {people: {system: ldif, path: people.ldif}}
-environments: [development]
+environments: [production]
 outputs: [meltano, dbt, airflow]
 pipelines:
   - name: people
@@ -239,10 +238,7 @@ def test_runs_hang_below_the_task_that_airflows_own_provider_reports(
          "--python", airflow / "python", *PROVIDER],
         check=True, timeout=120,
     )  # fmt: skip
-    folder = tmp_path / "deploy" / "airflow"
-    folder.mkdir(parents=True)
-    for file in plan_files(planned(SMALL)):
-        (tmp_path / file.path).write_bytes(render(file, "ecosystem.yaml").content)
+    folder = written(planned(SMALL), tmp_path)
     for name in ("meltano", "flexcore-gen"):
         command = tmp_path / "bin" / name
         command.parent.mkdir(exist_ok=True)
