@@ -24,6 +24,7 @@ _LEFT_OUT = (
     "transform/packages.yml",
     "transform/dbt_packages/",
     ".flexcore/",
+    "deploy/airflow/requirements.txt",
 )
 
 
