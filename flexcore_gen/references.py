@@ -9,6 +9,7 @@ from flexcore_gen.reading import REFERENCE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flexcore_gen.deployment import Deployment
     from flexcore_gen.loading import Plain
     from flexcore_gen.model import Ecosystem
 
@@ -35,6 +36,12 @@ def variables_of(seen: Ecosystem) -> tuple[str, ...]:
 def event_variables_of(seen: Ecosystem) -> tuple[str, ...]:
     """The same for the event store and its handlers alone."""
     return tuple(sorted(set(_names(dict(seen.events)))))
+
+
+def state_password(deployment: Deployment) -> str:
+    """The name of the secret that opens the Postgres of Meltano's state."""
+    given = REFERENCE.fullmatch(str(deployment.postgres.get("password", "")))
+    return given[1] if given else "POSTGRES_PASSWORD"
 
 
 def _names(value: Plain) -> Iterator[str]:

@@ -12,8 +12,7 @@ from flexcore_gen.errors import InvalidEcosystemError, Problem
 from flexcore_gen.outputs import compose_parts
 from flexcore_gen.outputs.container import PASSWORD, USER
 from flexcore_gen.plan import PlannedFile
-from flexcore_gen.reading import REFERENCE
-from flexcore_gen.references import event_variables_of, variables_of
+from flexcore_gen.references import event_variables_of, state_password, variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +48,7 @@ def plan_files(project: Project) -> Iterator[PlannedFile]:
 def stack_secrets(seen: Ecosystem) -> tuple[str, ...]:
     """The secrets that the stack of one environment asks for, sorted."""
     own = compose_parts.part_secrets(seen.deployment.parts, seen.watch)
-    return tuple(sorted({*variables_of(seen), _password(seen.deployment), *own}))
+    return tuple(sorted({*variables_of(seen), state_password(seen.deployment), *own}))
 
 
 def _problems(project: Project) -> Iterator[Problem]:
@@ -78,7 +77,7 @@ def _problems(project: Project) -> Iterator[Problem]:
 def _stack(project: Project) -> dict[str, Any]:
     ecosystem = project.ecosystem
     deployment = ecosystem.deployment
-    password = _password(deployment)
+    password = state_password(deployment)
     own = not deployment.postgres
     services = {"runner": _runner(project, deployment, password)}
     if own:
@@ -228,12 +227,6 @@ def _hardened(user: int, memory_mb: int, deployment: Deployment) -> dict[str, An
             "options": {"max-size": "10m", "max-file": "5"},
         },
     }
-
-
-def _password(deployment: Deployment) -> str:
-    """The secret that holds Postgres' password."""
-    given = REFERENCE.fullmatch(str(deployment.postgres.get("password", "")))
-    return given[1] if given else "POSTGRES_PASSWORD"
 
 
 def _escaped(value: Any) -> Any:  # noqa: ANN401 - plain data of any shape

@@ -2,8 +2,7 @@
 
 Pods keep nothing, so Meltano's state and the events must be in Postgres. A pipeline
 that is only the parts of one step is an Indexed Job, a pod per part; any other runs
-its tasks in order in one pod. Kubernetes replaces `$(NAME)` in arguments only, and
-the arguments here are names and options of our own.
+its tasks in order in one pod.
 """
 
 from __future__ import annotations
@@ -12,24 +11,24 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from flexcore_gen.errors import InvalidEcosystemError, Problem
-from flexcore_gen.outputs.container import PASSWORD, USER
+from flexcore_gen.outputs.kubernetes_pods import (
+    ACCOUNT,
+    FILES,
+    SECRET,
+    keeps_files,
+    pod_template,
+    secret_names,
+)
 from flexcore_gen.plan import PlannedFile
-from flexcore_gen.reading import REFERENCE
-from flexcore_gen.references import variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flexcore_gen.deployment import Deployment
     from flexcore_gen.landing import PipelinePlan
-    from flexcore_gen.model import Ecosystem
     from flexcore_gen.plan import Project
 
 FOLDER = "deploy/kubernetes"
-ACCOUNT = "flexcore-runner"
-SECRET = "flexcore-secrets"  # noqa: S105 - the name of an object
-FILES = "flexcore-files"
-_PROJECT = "/srv/project"
 #: Exit codes that another try cannot change: EX_USAGE and EX_CONFIG of sysexits.h.
 _CONFIGURATION_ERRORS = [64, 78]
 #: The Job's uid, one per start; and the pod's, new for each try.
@@ -55,7 +54,7 @@ def plan_files(project: Project) -> Iterator[PlannedFile]:
         "discovery.yaml": [_discovery(project, deployment)],
         "prepare.yaml": [_prepare(project, deployment)],
     }
-    if _keeps_files(ecosystem):
+    if keeps_files(ecosystem):
         files["files.yaml"] = [_claim(deployment)]
     if deployment.secrets.backend == "vault":
         files["secrets.yaml"] = [_external_secret(project)]
@@ -217,7 +216,7 @@ def _external_secret(project: Project) -> dict[str, Any]:
         **{k: v for c in seen.connections.values() for k, v in c.secrets.items()},
     }
     entries = []
-    for name in _secrets(project, deployment):
+    for name in secret_names(seen):
         key, _, part = stores.get(name, name).removeprefix("secret://").partition("#")
         reference = {"key": key, **({"property": part} if part else {})}
         entries.append({"secretKey": name, "remoteRef": reference})
@@ -242,8 +241,8 @@ def _prepare(project: Project, deployment: Deployment) -> dict[str, Any]:
         "backoffLimit": 2,
         "activeDeadlineSeconds": 600,
         "ttlSecondsAfterFinished": 86_400,
-        "template": _pod(
-            project, deployment, "flexcore-prepare", ["meltano", "state", "list"], {}
+        "template": pod_template(
+            project.ecosystem, "flexcore-prepare", ["meltano", "state", "list"], {}
         ),
     }
     return job
@@ -293,7 +292,9 @@ def _cron_job(
     else:
         command.append(pipeline.name)
         spec["backoffLimit"] = retries
-    spec["template"] = _pod(project, deployment, pipeline.name, command, variables)
+    spec["template"] = pod_template(
+        project.ecosystem, pipeline.name, command, variables
+    )
     job = _object("batch/v1", "CronJob", pipeline.name, deployment)
     job["spec"] = {
         "schedule": pipeline.schedule,
@@ -312,114 +313,6 @@ def _is_only_parts(plan: PipelinePlan) -> bool:
     return len(tasks) > 1 and not any(
         t.needs or t.steps != tasks[0].steps for t in tasks
     )
-
-
-def _pod(
-    project: Project,
-    deployment: Deployment,
-    name: str,
-    command: list[str],
-    variables: dict[str, Any],
-) -> dict[str, Any]:
-    place = deployment.postgres
-    variables = {
-        "MELTANO_ENVIRONMENT": project.ecosystem.default_environment,
-        "FLEXCORE_POSTGRES": (
-            f"{place.get('username', 'flexcore')}@{place['host']}:"
-            f"{place.get('port', 5432)}/{place.get('database', 'flexcore')}"
-        ),
-        # A pod ends with its run: what is to be delivered goes first.
-        "FLEXCORE_DELIVERY": "wait",
-        **variables,
-    }
-    resources = deployment.resources
-    memory, disk = f"{resources.memory_mb}Mi", f"{resources.disk_mb}Mi"
-    sizes = {"cpu": resources.cpus, "memory": memory, "ephemeral-storage": disk}
-    scratch = {
-        "meltano": f"{_PROJECT}/.meltano",
-        "target": f"{_PROJECT}/transform/target",
-        "logs": f"{_PROJECT}/transform/logs",
-        "events": "/var/lib/flexcore",
-        "tmp": "/tmp",  # noqa: S108 - in the container
-    }
-    mounts = [{"name": key, "mountPath": path} for key, path in scratch.items()]
-    mounts.append(
-        {"name": "secrets", "mountPath": "/run/secrets", "readOnly": True}  # type: ignore[dict-item] # a flag beside texts
-    )
-    volumes: list[dict[str, Any]] = [
-        {"name": key, "emptyDir": {"sizeLimit": disk}} for key in scratch
-    ]
-    volumes.append({"name": "secrets", "projected": _secret_files(project, deployment)})
-    if _keeps_files(project.ecosystem):
-        volumes.append({"name": "files", "persistentVolumeClaim": {"claimName": FILES}})
-        mounts += [
-            {"name": "files", "mountPath": f"{_PROJECT}/{key}", "subPath": key}
-            for key in ("data", "output")
-        ]
-    return {
-        "metadata": {"labels": {"app.kubernetes.io/name": name}},
-        "spec": {
-            "restartPolicy": "Never",
-            "serviceAccountName": ACCOUNT,
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": 120,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "fsGroup": USER,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": "runner",
-                    "image": deployment.image.reference,
-                    "imagePullPolicy": "Always",
-                    "args": command,
-                    "env": [_variable(*item) for item in variables.items()],
-                    "resources": {"requests": sizes, "limits": sizes},
-                    "securityContext": {
-                        "allowPrivilegeEscalation": False,
-                        "readOnlyRootFilesystem": True,
-                        "runAsNonRoot": True,
-                        "runAsUser": USER,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                    "volumeMounts": mounts,
-                }
-            ],
-            "volumes": volumes,
-        },
-    }
-
-
-def _variable(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - a text or a source
-    if isinstance(value, dict):
-        return {"name": name, "valueFrom": value}
-    # `$(NAME)` in a value would be replaced; `$$` stands for one `$`.
-    return {"name": name, "value": str(value).replace("$", "$$")}
-
-
-def _secret_files(project: Project, deployment: Deployment) -> dict[str, Any]:
-    items = [{"key": name, "path": name} for name in _secrets(project, deployment)]
-    items.append({"key": _password(deployment), "path": PASSWORD})
-    source = {"secret": {"name": SECRET, "items": items}}
-    return {"defaultMode": 0o440, "sources": [source]}
-
-
-def _secrets(project: Project, deployment: Deployment) -> list[str]:
-    return sorted({*variables_of(project.ecosystem), _password(deployment)})
-
-
-def _password(deployment: Deployment) -> str:
-    given = REFERENCE.fullmatch(str(deployment.postgres.get("password", "")))
-    return given[1] if given else "POSTGRES_PASSWORD"
-
-
-def _keeps_files(ecosystem: Ecosystem) -> bool:
-    """Whether files outlive a pod: what is read and written as LDIF."""
-    return any(c.system == "ldif" for c in ecosystem.connections.values())
 
 
 def _object(

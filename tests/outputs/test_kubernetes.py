@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexcore_gen.outputs.kubernetes import _variable
+from flexcore_gen.outputs.kubernetes_pods import _variable
 from tests.outputs.judges import ask
 
 DIGEST = f"sha256:{'a' * 64}"
