@@ -17,10 +17,10 @@ import hashlib
 import shutil
 from typing import TYPE_CHECKING
 
-from flexcore_gen.landing import BUILD
 from flexcore_gen.manifest import MANIFEST
 from flexcore_gen.outputs.warehouse import warehouse_systems
 from flexcore_gen.resources import resource_root
+from flexcore_gen.tasks import BUILD
 from flexcore_gen.wheelhouse import (
     collect_wheels,
     installed_pins,

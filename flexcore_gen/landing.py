@@ -9,113 +9,42 @@ The rules (DESIGN §5), all pure functions of the ecosystem:
 3. Transforms that follow each other are one dbt build.
 4. Any other load reads the warehouse: the models of the transforms, and the
    landed tables of the extracts, that it depends on.
-
-Names are stable. A plugin is called `<plugin>--<pipeline>--<step>` and, in a
-split extract, `…--p<number>`; Meltano's state ids follow. Only the step's own
-names are in it, so nothing else in the project can rename it.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flexcore_gen.errors import Problem, suggest
+from flexcore_gen.errors import Problem
 from flexcore_gen.known_plugins import (
     TAP,
     TARGET,
     TRANSFORM,
-    TRANSFORM_SYSTEMS,
     WAREHOUSE_TAP,
     WAREHOUSE_TARGET,
     KnownPlugins,
     dbt_package,
 )
+from flexcore_gen.model_clashes import check_models
 from flexcore_gen.reading_back import from_oracle, from_warehouse, missing_keys
-from flexcore_gen.resources import dbt_package_models
+from flexcore_gen.step_order import ordered_steps
+from flexcore_gen.tasks import (
+    BUILD,
+    DIRECT,
+    LAND,
+    LOAD,
+    Instance,
+    LandedStream,
+    PipelinePlan,
+    Task,
+    plugin_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from flexcore_gen.loading import Plain
     from flexcore_gen.model import Connection, Ecosystem, Pipeline, Step
-
-#: A state id (`environment:tap-to-target`) is a folder name in some backends.
-MAX_PLUGIN_NAME = 100
-
-LAND, DIRECT, LOAD, BUILD = "land", "direct", "load", "build"
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One inherited plugin: a base plugin with what one step adds to it.
-
-    `step` owns the settings; None for the warehouse's side of a task.
-    `generated` are settings that the rules decide; they win over the step's.
-    """
-
-    name: str
-    plugin: str
-    step: str | None
-    connection: str | None = None
-    uses_warehouse: bool = False
-    settings: Mapping[str, Plain] = field(default_factory=dict)
-    generated: Mapping[str, Plain] = field(default_factory=dict)
-    select: tuple[str, ...] = ()
-    metadata: Mapping[str, Plain] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One task of a Meltano job: a tap and a target, or a dbt build.
-
-    `name` is unique in the pipeline; `needs` names the tasks that come first.
-    """
-
-    name: str
-    kind: str
-    steps: tuple[str, ...]
-    needs: tuple[str, ...]
-    tap: Instance | None = None
-    target: Instance | None = None
-    command: str | None = None
-    select: tuple[str, ...] = ()
-    variables: Mapping[str, Plain] = field(default_factory=dict)
-
-    @property
-    def blocks(self) -> str:
-        """The task as `meltano run` takes it."""
-        if self.tap and self.target:
-            return f"{self.tap.name} {self.target.name}"
-        return f"dbt:{self.command}"
-
-
-@dataclass(frozen=True, slots=True)
-class LandedStream:
-    """A table that an extract leaves in the warehouse."""
-
-    connection: str
-    stream: str
-
-
-@dataclass(frozen=True, slots=True)
-class PipelinePlan:
-    """A pipeline as tasks in the order in which they run."""
-
-    pipeline: Pipeline
-    tasks: tuple[Task, ...]
-    landed: tuple[LandedStream, ...]
-
-    @property
-    def instances(self) -> tuple[Instance, ...]:
-        """Every inherited plugin, taps before targets of a task."""
-        return tuple(
-            instance
-            for task in self.tasks
-            for instance in (task.tap, task.target)
-            if instance
-        )
 
 
 def plan_pipelines(
@@ -125,21 +54,12 @@ def plan_pipelines(
     plans = []
     for pipeline in ecosystem.pipelines:
         before = len(problems)
-        order = _ordered(pipeline, problems)
+        order = ordered_steps(pipeline, problems)
         if order is not None and len(problems) == before:
             planner = _Planner(ecosystem, plugins, pipeline, problems)
             plans.append(planner.plan(order))
-    _check_models(ecosystem, plans, problems)
+    check_models(ecosystem, plans, problems)
     return tuple(plans)
-
-
-def plugin_name(*parts: str) -> str:
-    """Joins parts with `--`; a name that is too long is cut and gets a digest."""
-    name = "--".join(parts)
-    if len(name) <= MAX_PLUGIN_NAME:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:10]
-    return f"{name[: MAX_PLUGIN_NAME - 11].rstrip('-')}-{digest}"
 
 
 def landed_streams(
@@ -163,60 +83,6 @@ def landed_streams(
         ):
             return tuple(str(name) for name in listed)
     return plugins[step.plugin].streams
-
-
-def _ordered(pipeline: Pipeline, problems: list[Problem]) -> list[Step] | None:
-    """The steps in dependency order, transforms of one level side by side."""
-    steps = {step.name: step for step in pipeline.steps}
-    path = f"pipelines.{pipeline.name}"
-    is_bad = False
-    for step in pipeline.steps:
-        for name in step.depends_on:
-            if name in steps:
-                continue
-            is_bad = True
-            problems.append(
-                Problem(
-                    step.mark,
-                    f'step "{step.name}" depends on "{name}", which is no step here',
-                    suggest(name, steps),
-                    f"{path}.{step.name}.depends_on",
-                )
-            )
-    if is_bad:
-        return None
-    rank = {TAP: 0, TRANSFORM: 1, TARGET: 2}
-    position = {step.name: index for index, step in enumerate(pipeline.steps)}
-    waiting = {step.name: set(step.depends_on) for step in pipeline.steps}
-    order: list[Step] = []
-    while waiting:
-        ready = [name for name, needs in waiting.items() if not needs]
-        if not ready:
-            circle = _circle(waiting)
-            problems.append(
-                Problem(
-                    steps[circle[0]].mark,
-                    f"the steps wait for each other: {' → '.join(circle)}",
-                    "remove one of these depends_on",
-                    path,
-                )
-            )
-            return None
-        chosen = min(ready, key=lambda name: (rank[steps[name].kind], position[name]))
-        del waiting[chosen]
-        for needs in waiting.values():
-            needs.discard(chosen)
-        order.append(steps[chosen])
-    return order
-
-
-def _circle(waiting: Mapping[str, set[str]]) -> list[str]:
-    seen: list[str] = []
-    name = min(waiting)
-    while name not in seen:
-        seen.append(name)
-        name = min(waiting[name])
-    return [*seen[seen.index(name) :], name]
 
 
 class _Planner:
@@ -535,47 +401,3 @@ class _Planner:
 
     def _problem(self, step: Step, what: str, fix: str) -> None:
         self.problems.append(Problem(step.mark, what, fix, f"{self.path}.{step.name}"))
-
-
-def _check_models(
-    ecosystem: Ecosystem, plans: Iterable[PipelinePlan], problems: list[Problem]
-) -> None:
-    """Two pipelines must not build one model from two places into one schema."""
-    seen: dict[tuple[str, str], tuple[str, str]] = {}
-    usual = ecosystem.warehouse.model_schema
-    for plan in plans:
-        for task in plan.tasks:
-            schema = str(task.variables.get("flexcore_schema", usual))
-            origin = ", ".join(
-                str(value)
-                for key, value in task.variables.items()
-                if key.endswith("_schema") and key != "flexcore_schema"
-            )
-            for model in dict.fromkeys(map(_model_group, task.select)):
-                first = seen.setdefault((model, schema), (origin, plan.pipeline.name))
-                if first[0] == origin:
-                    continue
-                step = plan.pipeline.step(task.steps[0])
-                problems.append(
-                    Problem(
-                        step.mark,
-                        f'pipelines "{first[1]}" and "{plan.pipeline.name}" build '
-                        f"{model} from {first[0]} and from {origin} into schema "
-                        f'"{schema}", and would overwrite each other',
-                        "give one of them its own: add `schema:` to the transform's "
-                        "config",
-                        f"pipelines.{plan.pipeline.name}.{step.name}",
-                    )
-                )
-
-
-def _model_group(selected: str) -> str:
-    """A selected model, or the package that it belongs to."""
-    model = selected.removeprefix("+")
-    for system in TRANSFORM_SYSTEMS:
-        prefix = system.replace("-", "_")
-        if model in dbt_package_models(system) or model.startswith(
-            (f"{prefix}__", f"stg_{prefix}__", f"int_{prefix}__")
-        ):
-            return dbt_package(system)
-    return model.removeprefix("package:")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flexcore_gen.environments import as_seen_in
 from flexcore_gen.errors import InvalidEcosystemError, Mark, Problem, sorted_problems
 from flexcore_gen.known_plugins import KnownPlugins, known_plugins
-from flexcore_gen.landing import PipelinePlan, plan_pipelines
+from flexcore_gen.landing import plan_pipelines
 from flexcore_gen.shapes import DEPLOYED_OUTPUTS
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flexcore_gen.model import Ecosystem
+    from flexcore_gen.tasks import PipelinePlan
 
 GENERATED, STARTER = "generated", "starter"
 

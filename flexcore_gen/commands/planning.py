@@ -12,7 +12,7 @@ from flexcore_gen.errors import FlexCoreError, suggest
 from flexcore_gen.project import open_project
 
 if TYPE_CHECKING:
-    from flexcore_gen.landing import PipelinePlan, Task
+    from flexcore_gen.tasks import PipelinePlan, Task
 
 _SAYS = {
     "land": "lands in the warehouse",

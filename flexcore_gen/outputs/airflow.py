@@ -14,8 +14,8 @@ from flexcore_gen.plan import PlannedFile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flexcore_gen.landing import PipelinePlan
     from flexcore_gen.plan import Project
+    from flexcore_gen.tasks import PipelinePlan
 
 FOLDER = "deploy/airflow"
 PREPARE = "prepare"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flexcore_gen.environments import as_seen_in
-from flexcore_gen.landing import BUILD
 from flexcore_gen.outputs.compose import stack_secrets
 from flexcore_gen.references import variables_of
+from flexcore_gen.tasks import BUILD
 
 if TYPE_CHECKING:
     from flexcore_gen.model import Environment

@@ -9,18 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flexcore_gen.known_plugins import TRANSFORM, dbt_package
-from flexcore_gen.landing import BUILD
 from flexcore_gen.outputs.warehouse import dbt_profile, warehouse_systems
 from flexcore_gen.plan import STARTER, PlannedFile
 from flexcore_gen.resources import dbt_package_folder, dbt_package_models
+from flexcore_gen.tasks import BUILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from flexcore_gen.errors import Mark
-    from flexcore_gen.landing import PipelinePlan
     from flexcore_gen.plan import Project
+    from flexcore_gen.tasks import PipelinePlan
 
 #: Parts of a package that a project needs; the rest tests the package itself.
 _PACKAGE_PARTS = ("dbt_project.yml", "macros", "models", "tests", "snapshots")

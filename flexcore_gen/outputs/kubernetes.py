@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flexcore_gen.deployment import Deployment
-    from flexcore_gen.landing import PipelinePlan
     from flexcore_gen.plan import Project
+    from flexcore_gen.tasks import PipelinePlan
 
 FOLDER = "deploy/kubernetes"
 #: Exit codes that another try cannot change: EX_USAGE and EX_CONFIG of sysexits.h.

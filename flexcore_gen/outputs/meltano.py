@@ -18,7 +18,6 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from flexcore_gen.known_plugins import TAP, Plugin
-from flexcore_gen.landing import BUILD, plugin_name
 from flexcore_gen.outputs.warehouse import (
     dbt_config,
     dbt_settings,
@@ -28,14 +27,15 @@ from flexcore_gen.outputs.warehouse import (
 )
 from flexcore_gen.plan import PlannedFile
 from flexcore_gen.quoting import command_line, json_argument
+from flexcore_gen.tasks import BUILD, plugin_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flexcore_gen.landing import Instance, PipelinePlan, Task
     from flexcore_gen.loading import Plain
     from flexcore_gen.model import Environment
     from flexcore_gen.plan import Project
+    from flexcore_gen.tasks import Instance, PipelinePlan, Task
 
 SPLIT_FROM = 50
 BUFFER_BYTES = 10 * 1024 * 1024

@@ -13,8 +13,8 @@ from flexcore_gen.known_plugins import TAP, TARGET
 
 if TYPE_CHECKING:
     from flexcore_gen.events.run_state import RunState
-    from flexcore_gen.landing import PipelinePlan
     from flexcore_gen.model import Step
+    from flexcore_gen.tasks import PipelinePlan
 
 BOX_WIDTH, BOX_HEIGHT = 190.0, 58.0
 _GAP_X, _GAP_Y = 50.0, 18.0

@@ -7,8 +7,9 @@ import pytest
 from flexcore_gen.ecosystem import load_ecosystem
 from flexcore_gen.errors import InvalidEcosystemError
 from flexcore_gen.known_plugins import known_plugins
-from flexcore_gen.landing import MAX_PLUGIN_NAME, _model_group, plugin_name
+from flexcore_gen.model_clashes import _model_group
 from flexcore_gen.plan import plan_project
+from flexcore_gen.tasks import MAX_PLUGIN_NAME, plugin_name
 
 CONNECTIONS = """\
 version: 1
