@@ -62,6 +62,8 @@ class PluginSetting:
     options: tuple[str, ...]
     words: Mapping[str, str] = field(default_factory=dict)
     """Other tools' words for an option, in lower case: what they mean here."""
+    text_key: str | None = None
+    """Of a mapping: the key under which a text alone is meant."""
 
     @property
     def is_path(self) -> bool:
@@ -271,6 +273,7 @@ def _plugin(raw: dict[str, Any], kind: str, system: str, pip_url: str) -> Plugin
             aliases=tuple(item.get("aliases", ())),
             options=tuple(str(option["value"]) for option in item.get("options", ())),
             words=notes.get("words", {}).get(item["name"], {}),
+            text_key=notes.get("text_keys", {}).get(item["name"]),
         )
         for item in raw.get("settings", ())
     }

@@ -347,8 +347,10 @@ class Reader:
         return self.choice(value, setting.options, path)
 
     def _structured(self, setting: PluginSetting, value: Value, path: str) -> Plain:
-        """A list or mapping; one text may stand for a list of one."""
+        """A list or mapping; one text may stand for a list or mapping of one."""
         kind, data = setting.kind, value.data
+        if setting.text_key and isinstance(data, str):
+            return {setting.text_key: self.text(value, path)}
         if kind == "array" and isinstance(data, (str, int)):
             return [self.text(value, path)]
         wanted = {"array": list, "object": dict}.get(kind)

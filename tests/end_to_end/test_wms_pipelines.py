@@ -60,7 +60,7 @@ pipelines:
       - name: send
         service: flext-target-oracle-wms
         depends_on: [choose]
-        config: {{connection: wms-staging, model: new_items, stream: item}}
+        config: {{connection: wms-staging, model: new_items, entity: item}}
 """
 NEW_ITEMS = """\
 select

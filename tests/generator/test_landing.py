@@ -454,3 +454,21 @@ def test_keys_beside_a_query_are_the_query_s(tasks):
 def test_other_tools_words_for_an_option_are_translated(tasks, word, meant):
     *_, read = tasks(*upsert_of_a_model(f", load_method: {word}"))
     assert read.target.settings["load_method"] == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "key"), [("item", "*"), ("{'*': item}", "*"), ("{m: item}", "m")]
+)
+def test_the_entity_of_a_load_may_be_one_word(tasks, text, key):
+    extra = f", entity: {text}"
+    *_, read = tasks(
+        tap(), transform(), load(system="oracle-wms", after="model", extra=extra)
+    )
+    assert read.target.settings["entity"] == {key: "item"}
+
+
+def test_a_mapping_that_is_no_word_s_is_still_needed(tasks):
+    extra = ", field_mapping: item"
+    with pytest.raises(InvalidEcosystemError) as error:
+        tasks(tap(), load(system="oracle-wms", extra=extra))
+    assert "a mapping is needed" in error.value.problems[0].what
