@@ -234,11 +234,9 @@ class Client:
         where = f"{method} {path.split('?', maxsplit=1)[0]}"
         try:
             response = self._send(method, path, request)
-            if is_transient(response, is_repeatable=is_repeatable):
-                raise Again(describe(response), retry_after(response.headers))
-            if is_judged or response.status in {401, 403}:
-                self._judge(response, path)
-            return read(response)
+        except AuthenticationError as error:
+            self._refusal = error  # the token endpoint's: it may lock the user, too
+            raise
         except (httpx.TransportError, httpx.DecodingError) as error:
             failure = f"{type(error).__name__} {error}".strip()
             # The request may have been carried out before the line broke.
@@ -248,6 +246,12 @@ class Client:
             raise UnknownOutcomeError(
                 f"{failure}; whether it was carried out is not known", where=where
             ) from error
+        try:
+            if is_transient(response, is_repeatable=is_repeatable):
+                raise Again(describe(response), retry_after(response.headers))
+            if is_judged or response.status in {401, 403}:
+                self._judge(response, path)
+            return read(response)
         except BrokenAnswerError as error:
             if is_repeatable:
                 raise Again(str(error)) from error

@@ -94,7 +94,7 @@ def filters(entity: Entity, config: Config) -> list[dict[str, str]]:
         ("facility_code", "facility_id"),
     ):
         value = config.get(code)
-        if value and value != "*" and entity.kinds.get(field) == "relation":
+        if value and value != "*" and field in entity.kinds:
             common[f"{field}__code"] = str(value)
     return [common | own for own in own_filters(entity.name, config)]
 

@@ -111,7 +111,8 @@ class Related:
             if name in self._known:
                 return self._known[name]
         query = {field: key} | ({"company_id__code": scope} if scope else {})
-        ids = find_ids(self.client, entity, query)
+        rows = find_rows(self.client, entity, query)
+        ids = [int(row["id"]) for row in rows]
         if len(ids) != 1:
             found = f"{len(ids)} rows have" if ids else "no row has"
             raise RecordError(f"{stem}: {found} {field} {key!r} in {entity}")
@@ -120,11 +121,13 @@ class Related:
         return ids[0]
 
 
-def find_ids(client: Client, entity: str, query: Mapping[str, str]) -> list[int]:
-    """Ids of the rows that a query finds; two are enough to know it is ambiguous."""
-    ids: list[int] = []
+def find_rows(
+    client: Client, entity: str, query: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The rows that a query finds; two are enough to know it is ambiguous."""
+    found: list[dict[str, Any]] = []
     for rows in read_pages(client, entity, query, page_size=2):
-        ids += [row["id"] for row in rows]
-        if len(ids) > 1:
+        found += rows
+        if len(found) > 1:
             break
-    return ids
+    return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from flext_oracle_wms.comparing import is_same, is_surely_same
 from flext_oracle_wms.errors import (
     NotFoundError,
     RecordError,
@@ -20,7 +21,7 @@ from flext_oracle_wms.errors import (
 from flext_oracle_wms.instants import format_instant, parse_instant
 from flext_oracle_wms.journal import digest
 from flext_oracle_wms.listing import read_pages
-from flext_oracle_wms.related import find_ids
+from flext_oracle_wms.related import find_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,10 +89,13 @@ class RestWriter:
         if self.entity in ADDITIVE:
             self.add(operation, fields)
             return
-        if number is None and operation.mode != "create":
-            number = self.find(fields)
-        elif operation.mode == "create":
+        if operation.mode == "create":
             number = None
+        elif number is None and (row := self.find(fields)) is not None:
+            number = row["id"]
+            is_idle = operation.mode == "upsert" and not operation.options
+            if is_idle and shows_all(fields, row):
+                return  # a PATCH would change nothing, and not every entity takes one
         if number is not None:
             self.patch(number, fields, operation.options)
         elif operation.mode == "update":
@@ -210,8 +214,8 @@ class RestWriter:
                 out.append(name)
         return out
 
-    def find(self, fields: Mapping[str, Any]) -> int | None:
-        """The id of the row with a record's natural key, or None."""
+    def find(self, fields: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The row with a record's natural key, or None."""
         keys = self.key_fields(fields)
         if not keys:
             raise RecordError(
@@ -219,12 +223,12 @@ class RestWriter:
                 " can be found"
             )
         query = {key: str(fields[key]) for key in keys}
-        ids = find_ids(self.client, self.entity, query)
-        if len(ids) > 1:
+        rows = find_rows(self.client, self.entity, query)
+        if len(rows) > 1:
             raise RecordError(
                 f"several rows of {self.entity} have {self.named(fields)}"
             )
-        return ids[0] if ids else None
+        return rows[0] if rows else None
 
     def named(self, fields: Mapping[str, Any]) -> str:
         """A record's key, for messages."""
@@ -253,6 +257,17 @@ def explained(error: RequestRefusedError, entity: str, verb: str) -> WmsError:
     )
 
 
+def shows_all(fields: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether a row surely holds all fields of a write, relations by their ids."""
+    for name, value in fields.items():
+        have = row.get(name)
+        if isinstance(have, dict):
+            have = have.get("id")
+        if value is None or have is None or not is_surely_same(value, have):
+            return False
+    return True
+
+
 def is_new(row: Mapping[str, Any], since: str) -> bool:
     """Whether a row was created since an instant."""
     created = row.get("create_ts")
@@ -261,6 +276,4 @@ def is_new(row: Mapping[str, Any], since: str) -> bool:
 
 def same_quantity(fields: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     """Whether a row holds the quantity that was sent."""
-    from flext_oracle_wms.comparing import is_same  # noqa: PLC0415 - one use
-
     return is_same(fields.get("curr_qty"), row.get("curr_qty"))

@@ -94,6 +94,7 @@ class WmsSink(FlextSink):
             TooManyErrorsError: More than `max_errors`; all rejects are written first.
         """
         first: TooManyErrorsError | None = None
+        became = "accepted" if self.wms.dry_run is None else "planned, none sent"
         for where, reason, source in self._refusals:
             try:
                 self.reject(where, reason, source)
@@ -102,12 +103,12 @@ class WmsSink(FlextSink):
                 first = first or error
         if first is None:
             accepted = count - len(self._refusals)
-            self.logger.info("%s: %d records accepted", self.stream_name, accepted)
+            self.logger.info("%s: %d records %s", self.stream_name, accepted, became)
             return
         accepted = count - len(self._refusals)
         self.record_counter_metric.increment(accepted)
         self.logger.error(
-            "%s: %d of %d records accepted", self.stream_name, accepted, count
+            "%s: %d of %d records %s", self.stream_name, accepted, count, became
         )
         raise first
 
@@ -127,9 +128,14 @@ class WmsSink(FlextSink):
 
     def named(self, fields: Mapping[str, Any]) -> str:
         """A record's key, for messages."""
-        keys = [*self.key_properties, *self.keys]
+        own = [self.interface.key] if self.interface else ["id"]
+        keys = [*self.key_properties, *self.keys] or own
         pairs = {key: fields[key] for key in keys if key in fields}
         return ", ".join(f"{key}={value}" for key, value in pairs.items()) or "no key"
+
+    def name_of(self, operation: Operation) -> str:
+        """A record's key, also where its column is not one of the fields."""
+        return self.named(operation.keys or operation.fields)
 
     # -- interfaces ------------------------------------------------------------------
     def load_interface(self, interface: Interface, records: RawRecords) -> None:
@@ -164,12 +170,17 @@ class WmsSink(FlextSink):
                     )
                 )
             except RecordError as error:
-                self.refuse(self.named(operation.fields), error.what, operation.source)
+                self.refuse(
+                    self.name_of(operation),
+                    error.what,
+                    operation.source,
+                )
         return out
 
     # -- REST ------------------------------------------------------------------------
     def load_rest(self, records: RawRecords) -> None:
         """Writes the records one by one, in their order."""
+        self.wms.check_entity(self.entity, self.stream_name)
         writer = RestWriter(
             self.wms.client,
             self.entity,
@@ -186,7 +197,11 @@ class WmsSink(FlextSink):
             except WmsError as error:
                 if is_fatal(error):
                     self.stop(error, operation, done)
-                self.refuse(self.named(operation.fields), error.what, operation.source)
+                self.refuse(
+                    self.name_of(operation),
+                    error.what,
+                    operation.source,
+                )
 
     def stop(self, error: WmsError, operation: Operation, done: int) -> NoReturn:
         """Ends the run at a record, and says how far it came."""
@@ -196,7 +211,7 @@ class WmsSink(FlextSink):
             "%s: %d records accepted, then stopped at %s",
             self.stream_name,
             accepted,
-            self.named(operation.fields),
+            self.name_of(operation),
         )
         raise error
 
@@ -220,6 +235,10 @@ class WmsSink(FlextSink):
                 file.add({"method": "POST", "path": stager.path, "form": form})
             return
         for operation in self.operations(records):
+            if operation.mode == "delete":
+                reason = f"the REST API has no delete of {self.entity}"
+                self.refuse(self.name_of(operation), reason, operation.source)
+                continue
             fields = dict(operation.fields)
             number = fields.pop("id", None)
             is_post = operation.mode == "create" or self.entity in ADDITIVE

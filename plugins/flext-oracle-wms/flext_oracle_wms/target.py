@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from singer_sdk import typing as th
 
 from flext_oracle_wms.client import Client
 from flext_oracle_wms.dry_run import DryRunFile
+from flext_oracle_wms.entities import list_entities
+from flext_oracle_wms.errors import PermissionDeniedError, WmsError
 from flext_oracle_wms.journal import Journal, default_path
 from flext_oracle_wms.operations import MODES
 from flext_oracle_wms.related import Related
@@ -199,6 +202,30 @@ class TargetOracleWms(FlextTarget):
         """The file of a dry run, if this is one."""
         path = self.config.get("dry_run_path")
         return DryRunFile(path) if path else None
+
+    @functools.cached_property
+    def entities(self) -> list[str] | None:
+        """What the service lists; None where this user may not see the list."""
+        try:
+            return list_entities(self.client)
+        except PermissionDeniedError:
+            return None
+
+    def check_entity(self, entity: str, stream: str) -> None:
+        """An entity that does not exist is an error, not a record that is not there.
+
+        Raises:
+            WmsError: The service lists entities, and not this one.
+        """
+        if self.entities is None or entity in self.entities:
+            return
+        near = difflib.get_close_matches(entity, self.entities, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise WmsError(
+            f"the service has no entity {entity!r}",
+            where=f"stream {stream!r}",
+            fix=f"{hint}Set `entity` to the one that this stream is to be written to",
+        )
 
     def commit(self) -> None:
         """Nothing is left to do: `load` returns when every record has its verdict."""

@@ -387,7 +387,8 @@ def catalogue() -> dict[str, Entity]:
         ),
         Entity(
             "trailer",
-            {**AUDIT, "trailer_nbr": "string"},
+            {**AUDIT, "trailer_nbr": "string", "facility_id": "relation"},
+            {"facility_id": "facility"},
             post=True,
             key_field="trailer_nbr",
         ),

@@ -44,12 +44,26 @@ def test_the_stand_in_locks_a_user_that_is_tried_again_and_again(stand):
         {"oauth_grant": "client_credentials"},
         {"oauth_grant": "password", "username": USER[0], "password": USER[1]},
         {"auth_method": "oauth2_client_credentials"},
+        {"auth_method": "oauth2_password", "username": USER[0], "password": USER[1]},
     ],
 )
 def test_every_grant_gets_a_token(stand, grant):
     run = read(stand, "company", **{**stand.oauth, **grant})
     assert run.ids("company") == [1, 2]
     assert stand.sim.auth.token_requests == 1
+
+
+def test_a_token_that_is_refused_is_asked_for_once(stand):
+    """With the password grant each try could bring the user nearer to a lock."""
+    client = stand.client(**stand.oauth)
+    client.get_json(client.entity_path())
+    stand.sim.auth.tokens.clear()
+    stand.switch(token_scope="another")
+    before = stand.sim.auth.token_requests
+    for _ in range(3):
+        with pytest.raises(AuthenticationError, match="scope is not allowed"):
+            client.get_json(client.entity_path())
+    assert stand.sim.auth.token_requests == before + 1
 
 
 def test_a_refresh_token_is_exchanged_and_the_new_one_used_next(stand):

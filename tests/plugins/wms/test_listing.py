@@ -12,8 +12,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 from fakes.wms.auth import USER
+from flext_oracle_wms.entities import Entity
 from flext_oracle_wms.errors import RequestRefusedError, WmsError
 from flext_oracle_wms.listing import read_pages
+from flext_oracle_wms.queries import filters
 from flext_singer.errors import FlextError, SettingsError, TooManyErrorsError
 from servers.wms_commands import read, tap_of
 
@@ -318,6 +320,13 @@ def test_global_filters_and_codes_limit_what_is_read(start):
     assert run.ids("inventory") == [1, 2, 3, 4, 5]  # has no company
     assert run.ids("company") == [1, 2]
     assert "facility_id__code" not in "".join(stand.requests())
+
+
+def test_codes_limit_an_entity_whose_company_is_a_bare_number():
+    """Whatever kind discovery took company_id for: the filter is not left out."""
+    entity = Entity("x", {"id": "integer", "company_id": "integer"})
+    config = {"company_code": "C2", "facility_code": "F1"}
+    assert filters(entity, config) == [{"company_id__code": "C2"}]
 
 
 @pytest.mark.parametrize(

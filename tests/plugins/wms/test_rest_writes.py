@@ -128,9 +128,31 @@ def test_an_entity_without_post_or_patch_is_explained(start):
         write(start(rows=1), "allocation", [{"id": 1, "alloc_qty": 1}], ["id"])
 
 
-def test_an_entity_that_does_not_exist_ends_the_run(start):
-    with pytest.raises(WmsError, match="HTTP 404"):
-        write(start(rows=1), "no_such", [{"code": "x"}], ["code"])
+@pytest.mark.parametrize("row", [{"code": "x"}, {"id": 1, "code": "x"}])
+def test_an_entity_that_does_not_exist_ends_the_run(start, row):
+    """Also with an id: "no such row" would blame the record."""
+    with pytest.raises(WmsError, match="no entity 'order_hdrs'") as caught:
+        write(start(rows=1), "order_hdrs", [row], list(row)[:1])
+    assert "did you mean 'order_hdr'?" in caught.value.fix
+
+
+def test_an_upsert_of_what_only_takes_a_post_may_be_run_again(start):
+    """A trailer takes no PATCH; a rerun of what is there has nothing to send."""
+    stand = start(rows=1)
+    row = {"trailer_nbr": "T1", "facility_key": "F1"}
+    for _ in range(2):
+        write(stand, "trailer", [row, row], ["trailer_nbr"])
+    assert len(bodies(stand, "POST")) == 1
+    with pytest.raises(RequestRefusedError, match="cannot be updated through"):
+        write(stand, "trailer", [{**row, "facility_key": "F2"}], ["trailer_nbr"])
+
+
+def test_a_reject_names_its_key_even_if_the_key_is_no_field(start):
+    names = {"*": {"movement": None}}
+    row = {"movement": "M1", "item_key": "no such", "curr_qty": 1}
+    with pytest.raises(TooManyErrorsError) as caught:
+        write(start(rows=1), "inventory", [row], ["movement"], field_mapping=names)
+    assert "movement=M1" in caught.value.where
 
 
 def test_a_delete_is_refused_because_none_is_documented(start):
@@ -336,12 +358,19 @@ def test_the_journal_is_private_and_survives_a_cut_line(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_would_be_sent_is_written_and_nothing_is_looked_up(start, tmp_path):
+def test_what_would_be_sent_is_written_and_nothing_is_looked_up(
+    start, tmp_path, caplog
+):
+    caplog.set_level("INFO")
     stand = start(rows=1)
     path = tmp_path / "dry.jsonl"
     rows = [{"id": 5, "cust_field_1": "x"}, {"id": 6, "cust_field_1": "y"}]
     assert write(stand, "order_hdr", rows, ["id"], dry_run_path=str(path)) == []
     assert stand.sim.log == []
+    assert "order_hdr: 2 records planned, none sent" in caplog.text
+    gone = [{"id": 5, "_operation": "delete"}]
+    with pytest.raises(TooManyErrorsError, match="has no delete of order_hdr"):
+        write(stand, "order_hdr", gone, ["id"], dry_run_path=str(tmp_path / "no"))
     first = json.loads(path.read_text().splitlines()[0])
     assert first["method"] == "PATCH"
     assert first["path"] == "/acme_test/wms/lgfapi/v10/entity/order_hdr/5/"
