@@ -7,6 +7,8 @@ digests, times and ids only, no data.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 def default_path(base_url: str) -> Path:
@@ -44,9 +46,36 @@ class Journal:
         self.path = path
         self.begun: dict[str, str] = {}
         self.done: dict[str, str] = {}
-        if path.exists():
-            for line in path.read_text().splitlines():
-                self._take(line)
+        self._read_to = 0
+        self._refresh()
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keeps other processes of this machine from writing the same meanwhile.
+
+        Two runs at once would each see that a write is not done yet, and do it.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        file = os.open(self.path, flags, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)  # ends with the descriptor
+            self._refresh()
+            yield
+        finally:
+            os.close(file)
+
+    def _refresh(self) -> None:
+        """Takes what was written since, by this process or another."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._read_to)
+            text = file.read()
+        text = text[: text.rfind(b"\n") + 1]  # a line that is still being written
+        self._read_to += len(text)
+        for line in text.decode("utf-8", "replace").splitlines():
+            self._take(line)
 
     def _take(self, line: str) -> None:
         try:

@@ -151,6 +151,17 @@ class RestWriter:
             options.setdefault("reason_code", reason)
         name = digest(self.stream, operation.keys)
         content = digest(self.stream, fields | options)
+        with self.journal.turn():
+            self.add_once(fields, options, name, content)
+
+    def add_once(
+        self,
+        fields: Mapping[str, Any],
+        options: Mapping[str, Any],
+        name: str,
+        content: str,
+    ) -> None:
+        """The POST itself, unless the journal or the service shows it was done."""
         if name in self.journal.done:
             if self.journal.done[name] != content:
                 raise RecordError("it was sent before, with other values")

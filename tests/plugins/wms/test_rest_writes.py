@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import httpx
@@ -17,7 +18,7 @@ from flext_oracle_wms.errors import (
 )
 from flext_oracle_wms.journal import Journal
 from flext_singer.errors import TooManyErrorsError
-from servers.wms_commands import feed, listen, write
+from servers.wms_commands import feed, listen, run, write
 
 
 def bodies(stand, method):
@@ -307,6 +308,28 @@ def test_a_slow_answer_is_not_waited_for_twice(start, tmp_path):
     with pytest.raises(UnknownOutcomeError):
         write_stock(stand, tmp_path, [stock(1)], request_timeout_seconds=0.3)
     assert len(stand.requests("/inventory/", "POST")) == 1
+
+
+def test_two_runs_at_once_add_stock_once(start, tmp_path):
+    stand = start(rows=1)
+    stand.fault("slow_headers", path="/inventory/", method="POST", seconds=1)
+    config = {
+        **stand.basic,
+        "journal_path": str(tmp_path / "journal"),
+        "field_mapping": {"inventory": {"movement": None}},
+        "inventory_reason_code": "ADJ",
+    }
+    lines = feed("inventory", [stock(1), stock(2)], ["movement"]).encode()
+    folders = [tmp_path / name for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        done = pool.map(
+            lambda folder: run("flext-target-oracle-wms", config, folder, data=lines),
+            folders,
+        )
+    assert [one.returncode for one in done] == [0, 0]
+    assert stand.sim.counters()["inventory_posts"] == 2
 
 
 def test_stock_that_moved_otherwise_meanwhile_needs_a_person(start, tmp_path):
