@@ -111,6 +111,7 @@ class Client:
         )
         # A client that nobody closes must not leave its sockets open.
         weakref.finalize(self, close_all, self._http, self._token_http)
+        self._most_seconds = 2 * seconds
         self._is_basic = (config.get("auth_method") or "basic") == "basic"
         self._refusal: AuthenticationError | None = None
         self._ahead = dt.timedelta()
@@ -270,6 +271,7 @@ class Client:
             raise self._refusal
         with self._count:
             self.requests += 1
+        end = time.monotonic() + self._most_seconds
         response = self._http.send(
             self._http.build_request(method, path, **request), stream=True
         )
@@ -277,6 +279,8 @@ class Client:
             body = bytearray()
             for part in response.iter_bytes():
                 body += part
+                if time.monotonic() > end:
+                    raise httpx.ReadTimeout("the answer drips and does not end")
                 if len(body) > MAX_BODY_BYTES:
                     raise WmsError(
                         f"the answer exceeds {MAX_BODY_BYTES // 2**20} MiB",

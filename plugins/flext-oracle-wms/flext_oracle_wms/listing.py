@@ -172,7 +172,16 @@ def read_page(
             f"next_page is {type(next_page).__name__}, not a link",
             where=f"entity {entity!r}",
         )
-    return rows, next_page, "page_nbr" in answer
+    is_counted = "page_nbr" in answer
+    if is_counted and next_page is None and has_more_pages(answer):
+        next_page = path  # it counts more pages than it links
+    return rows, next_page, is_counted
+
+
+def has_more_pages(answer: Mapping[str, Any]) -> bool:
+    """Whether a counted page says that it is not the last one."""
+    number, count = answer.get("page_nbr"), answer.get("page_count")
+    return isinstance(number, int) and isinstance(count, int) and number < count
 
 
 def ascending(ids: list[Any], last_id: int | None) -> bool:

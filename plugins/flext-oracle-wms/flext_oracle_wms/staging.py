@@ -13,6 +13,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from flext_oracle_wms.answers import retry_after
 from flext_oracle_wms.comparing import find, holds_all
 from flext_oracle_wms.documents import (
     Header,
@@ -129,6 +130,7 @@ class Stager:
         self.policy = policy
         self.reconciler = Reconciler(client, interface, policy)
         self._is_settled = False
+        self._not_before = 0.0
         self._messages = itertools.count(1)
         self._run = uuid.uuid4().hex[:12]
 
@@ -185,6 +187,7 @@ class Stager:
             if not left:
                 return accepted
             if sending < SENDINGS:
+                self.wait_as_asked()
                 logger.warning(
                     "%s: no trace of %d records after a lost answer, sending again",
                     self.interface.entity,
@@ -193,6 +196,12 @@ class Stager:
         for record in left:
             reject(record, f"sent {SENDINGS} times without an answer or a trace")
         return accepted
+
+    def wait_as_asked(self) -> None:
+        """Waits out what a Retry-After asked for, less the time since."""
+        rest = self._not_before - self.reconciler.clock()
+        if rest > 0:
+            self.reconciler.sleep(rest)
 
     def is_idle(self, record: Prepared, before: Baseline) -> bool:
         """Whether an upsert finds all that it would write."""
@@ -319,6 +328,9 @@ class Stager:
         answer = self.client.send_form(self.path, self.form(group), is_repeatable=False)
         status, where = answer.status, f"POST {self.path}"
         if status >= SERVER_ERRORS or status == 408:  # noqa: PLR2004 - time is over
+            asked = retry_after(answer.headers) or 0.0
+            end = self.reconciler.clock() + asked
+            self._not_before = max(self._not_before, end)
             raise TransientError(
                 f"HTTP {status}; whether it was received is not known", where=where
             )

@@ -58,6 +58,17 @@ def test_a_service_that_does_not_answer_in_time_is_asked_again(start, kind):
     assert len(stand.waits) == 1
 
 
+def test_an_answer_that_drips_without_end_is_asked_for_again(start):
+    """Each drop comes in time, the whole would not."""
+    stand = start(rows=25)
+    stand.fault("drip", path="/order_hdr/", seconds=20)
+    pages = read_pages(
+        stand.client(request_timeout_seconds=1.2), "order_hdr", {}, page_size=10
+    )
+    assert [row["id"] for page in pages for row in page] == stand.ids("order_hdr")
+    assert len(stand.waits) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "least", "most"),
     [

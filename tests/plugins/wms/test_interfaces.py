@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 import xml.etree.ElementTree as ET
 from urllib.parse import parse_qs
 
@@ -311,6 +312,15 @@ def test_a_lost_answer_is_settled_by_looking(start, kind):
     was_received = kind in {"reset_after", "truncated"}
     assert len(stand.sim.staging.processed) == 1
     assert len(stand.requests("init_stage")) == (1 if was_received else 2)
+
+
+def test_a_submit_is_sent_again_when_the_service_asked_for_it(start):
+    stand = start(rows=1)
+    stand.fault("503", path="init_stage_interface", retry_after="3")
+    begin = time.monotonic()
+    write(stand, "item", [item("A")], KEY)
+    assert time.monotonic() - begin >= 3
+    assert len(stand.requests("init_stage")) == 2
 
 
 def test_a_late_first_sending_is_not_taken_for_a_reject(start, monkeypatch):

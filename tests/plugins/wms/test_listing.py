@@ -134,6 +134,12 @@ def test_links_are_followed_in_every_form(start, form, mode):
     assert ids_of(stand, page_mode=mode, id__gt="0") == stand.ids("order_hdr")
 
 
+def test_a_counted_page_that_is_not_the_last_needs_no_link(start, monkeypatch):
+    stand = start(rows=25)
+    monkeypatch.setattr(stand.sim.listing, "link", lambda *_: None)
+    assert ids_of(stand, page_mode="paged") == stand.ids("order_hdr")
+
+
 def test_an_empty_page_with_a_next_one_is_not_the_end(start):
     stand = start(rows=35, empty_pages=True)
     assert ids_of(stand) == stand.ids("order_hdr")
