@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import re
 import threading
 from typing import Any
@@ -41,6 +42,8 @@ class Fault:
     """How many are hit; -1 for all."""
     retry_after: str | None = None
     seconds: float = 2.0
+    probability: float = 1.0
+    """How often a matching request is hit, by a seeded choice."""
     seen: int = 0
     hit: int = 0
 
@@ -55,6 +58,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._rules: list[Fault] = []
+        self._random = random.Random(11)
         self._lock = threading.Lock()
 
     def add(self, rule: dict[str, Any]) -> None:
@@ -74,6 +78,8 @@ class Faults:
                 ):
                     continue
                 rule.seen += 1
+                if self._random.random() >= rule.probability:
+                    continue
                 if rule.seen <= rule.after or (
                     rule.times >= 0 and rule.hit >= rule.times
                 ):

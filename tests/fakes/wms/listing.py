@@ -313,7 +313,10 @@ class Listing:
         zone: str,
     ) -> list[dict[str, Any]]:
         children = self.children(entity)
-        return [self.project(entity, row, pairs, base, zone, children) for row in part]
+        shown = [self.project(entity, row, pairs, base, zone, children) for row in part]
+        if "values_list" in pairs and pairs.get("distinct") in {"1", "true"}:
+            shown = [row for n, row in enumerate(shown) if row not in shown[:n]]
+        return shown
 
     def write_cursor(self, position: int, *, reverse: bool = False) -> str:
         stamp = (

@@ -120,6 +120,13 @@ class Staging:
             # Without validation a broken document is accepted and rejected later.
             if is_validated:
                 return failed, answer(False, str(error))
+            self.rows.insert(
+                "stage_item",
+                {
+                    "status_id": self.switches.stage_rejected_status,
+                    "error_message": str(error),
+                },
+            )
             return 200, answer(
                 True, f"Process stage submitted for file group {self.group()}"
             )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from fakes.wms.switches import Switches
 from flext_oracle_wms.tap import TAP_ALIASES, TapOracleWms
 from flext_oracle_wms.target import TARGET_ALIASES, TargetOracleWms
 
@@ -23,6 +25,13 @@ BOTH = [
     (TapOracleWms, "extractors", TAP_ALIASES),
     (TargetOracleWms, "loaders", TARGET_ALIASES),
 ]
+PLAIN = {
+    "max_page_size",
+    "forbidden_entity",
+    "late_commit_seconds",
+    "stage_max_parallel",
+}
+"""Switches that are numbers and names for the others."""
 OF_THE_SDK = re.compile(
     r"stream_map|faker|flattening|batch_config|add_record|load_method|batch_size_rows"
 )
@@ -92,3 +101,13 @@ def test_names_that_movers_hold_are_understood(alias):
     value = {"wms_username": "u", "include_entities": ["item"], "lookback": 60}[alias]
     tap = TapOracleWms(config={**config, alias: value}, setup_mapper=False)
     assert tap.config[TAP_ALIASES[alias]] == value
+
+
+def test_the_table_of_scenarios_names_tests_and_switches_that_exist():
+    folder = Path(__file__).parent
+    table = (folder / "README.md").read_text()
+    tests = "".join(path.read_text() for path in folder.parent.rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", table))
+    assert {name for name in named if f"def {name}(" not in tests} == set()
+    switches = {field.name for field in dataclasses.fields(Switches)}
+    assert {name for name in switches if f"`{name}`" not in table} <= PLAIN

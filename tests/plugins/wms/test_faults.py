@@ -159,3 +159,14 @@ def test_requests_keep_their_distance_when_a_limit_is_set(start):
 def test_faults_during_discovery_are_waited_for_too(stand):
     stand.fault("503", path="describe")
     assert read(stand, "company").ids("company") == [1, 2]
+
+
+def test_a_service_that_fails_every_third_time_is_read_whole(start):
+    """Ten kinds of fault, by chance, in discovery and in every page."""
+    stand = start(rows=300)
+    for kind in PASSING[:10]:
+        stand.fault(kind, times=-1, probability=0.04)
+    done = read(stand, "order_hdr", "item", page_size=10, max_retries=20)
+    assert done.ids("order_hdr") == stand.ids("order_hdr")
+    assert done.ids("item") == stand.ids("item")
+    assert len(stand.waits) > 15

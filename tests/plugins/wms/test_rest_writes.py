@@ -6,9 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
-import httpx
 import pytest
-from fakes.wms.auth import USER
 from flext_oracle_wms.errors import (
     AuthenticationError,
     PermissionDeniedError,
@@ -405,30 +403,6 @@ def test_an_entity_with_both_ways_takes_the_one_that_is_named(start):
     row = {"id": 1, "cust_field_1": "x"}
     write(stand, "shipments", [row], ["id"], entity={"shipments": "lgfapi/ib_shipment"})
     assert stand.truth("ib_shipment")[0]["cust_field_1"] == "x"
-
-
-def test_the_stand_in_answers_bulk_operations_as_documented(start):
-    stand = start(rows=3)
-    url = f"{stand.base_url}/wms/lgfapi/v10/entity/order_hdr/bulk_cancel/"
-    with httpx.Client(auth=USER) as client:
-        body = {"parameters": {"id__in": "1,3"}, "options": {"commit_frequency": 1}}
-        answer = client.post(url, json=body)
-        assert answer.status_code == 200
-        assert answer.json()["details"] == {"3": "Invalid status."}
-        body["options"] = {}
-        assert client.post(url, json=body).status_code == 400
-
-
-@pytest.mark.parametrize("over", ["400", "truncated"])
-def test_the_stand_in_limits_bulk_operations_to_a_page(start, over):
-    stand = start(rows=3, default_page_size=2, bulk_over_limit=over)
-    url = f"{stand.base_url}/wms/lgfapi/v10/entity/order_hdr/bulk_cancel/"
-    body = {"parameters": {"id__in": "1,2,3"}, "options": {"commit_frequency": 1}}
-    answer = httpx.post(url, json=body, auth=USER)
-    if over == "400":
-        assert answer.status_code == 400
-    else:
-        assert answer.json()["record_count"] == 2
 
 
 def test_answers_without_a_document_are_read_as_such(start):
