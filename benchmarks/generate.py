@@ -47,6 +47,12 @@ pipeline:
       depends_on: [transform-customers]
       config: {{connection: wms, batch_size: 500}}
 """
+DEPLOYED = """\
+warehouse: {system: postgres, host: db.example.com, database: w, username: u,
+  password: "${WAREHOUSE_PASSWORD}"}
+events: {store: "postgresql://e:${EVENTS_PASSWORD}@db.example.com/flexcore"}
+outputs: [compose, kubernetes, airflow]
+deploy: {postgres: {host: db.example.com}, egress: ["10.0.0.1/32:5432"]}"""
 
 
 def main() -> None:
@@ -110,6 +116,7 @@ def write_project(root: Path, size: int) -> None:
             f"  customers-{number}: {{sync-wms: {{batch_size: 100}}}}"
             for number in range(0, size, 10)
         ]
+        lines.append(DEPLOYED)
         (root / f"config/{environment}.yaml").write_text("\n".join(lines) + "\n")
     (root / "pipelines").mkdir()
     for number in range(size):

@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING
 from flexcore_gen.reading import REFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from flexcore_gen.deployment import Deployment
     from flexcore_gen.loading import Plain
-    from flexcore_gen.model import Ecosystem
+    from flexcore_gen.model import Ecosystem, Pipeline
 
 
-def variables_of(seen: Ecosystem) -> tuple[str, ...]:
+def variables_of(
+    seen: Ecosystem, pipelines: Iterable[Pipeline] | None = None
+) -> tuple[str, ...]:
     """The names, sorted, for an ecosystem as one environment sees it.
 
     Connections that no pipeline uses are left out: nothing asks for them.
+
+    Args:
+        seen: The ecosystem.
+        pipelines: Those of its pipelines that are meant; else all.
     """
-    used = {step.connection for pipeline in seen.pipelines for step in pipeline.steps}
+    chosen = seen.pipelines if pipelines is None else tuple(pipelines)
+    used = {step.connection for pipeline in chosen for step in pipeline.steps}
     values: list[Plain] = [
         dict(seen.warehouse.settings),
         dict(seen.events),
@@ -27,7 +34,7 @@ def variables_of(seen: Ecosystem) -> tuple[str, ...]:
         seen.state_backend,
         *(dict(c.settings) for name, c in seen.connections.items() if name in used),
     ]
-    for pipeline in seen.pipelines:
+    for pipeline in chosen:
         for step in pipeline.steps:
             values += [dict(step.settings), dict(step.variables)]
     return tuple(sorted({name for value in values for name in _names(value)}))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flexcore_gen.deployment import Deployment
+    from flexcore_gen.model import Pipeline
     from flexcore_gen.plan import Project
     from flexcore_gen.tasks import PipelinePlan
 
@@ -62,10 +63,13 @@ def plan_files(project: Project) -> Iterator[PlannedFile]:
         yield PlannedFile(
             f"{folder}/{name}", data=_list(objects), sources=project.sources()
         )
+    pipelines = {pipeline.name: pipeline for pipeline in ecosystem.pipelines}
     for plan in scheduled:
+        # With the settings of this environment, which the plan does not have.
+        seen = pipelines[plan.pipeline.name]
         yield PlannedFile(
             f"{folder}/pipelines/{plan.pipeline.name}.yaml",
-            data=_cron_job(project, deployment, plan),
+            data=_cron_job(project, plan, seen),
             sources=(plan.pipeline.mark, *(s.mark for s in plan.pipeline.steps)),
         )
 
@@ -249,9 +253,9 @@ def _prepare(project: Project, deployment: Deployment) -> dict[str, Any]:
 
 
 def _cron_job(
-    project: Project, deployment: Deployment, plan: PipelinePlan
+    project: Project, plan: PipelinePlan, pipeline: Pipeline
 ) -> dict[str, Any]:
-    pipeline = plan.pipeline
+    deployment = project.ecosystem.deployment
     command = ["meltano", "run", "--run-id", "$(FLEXCORE_ENGINE_RUN)"]
     # Each try has an id of its own; the parts of one start share theirs.
     variables: dict[str, Any] = {
@@ -293,7 +297,7 @@ def _cron_job(
         command.append(pipeline.name)
         spec["backoffLimit"] = retries
     spec["template"] = pod_template(
-        project.ecosystem, pipeline.name, command, variables
+        project.ecosystem, pipeline.name, command, variables, [pipeline]
     )
     job = _object("batch/v1", "CronJob", pipeline.name, deployment)
     job["spec"] = {

@@ -12,7 +12,9 @@ from flexcore_gen.outputs.container import PASSWORD, USER
 from flexcore_gen.references import state_password, variables_of
 
 if TYPE_CHECKING:
-    from flexcore_gen.model import Ecosystem
+    from collections.abc import Iterable
+
+    from flexcore_gen.model import Ecosystem, Pipeline
 
 ACCOUNT = "flexcore-runner"
 SECRET = "flexcore-secrets"  # noqa: S105 - the name of an object
@@ -25,6 +27,7 @@ def pod_template(
     name: str,
     command: list[str],
     variables: dict[str, Any],
+    pipelines: Iterable[Pipeline] = (),
 ) -> dict[str, Any]:
     """A pod that runs one command.
 
@@ -33,6 +36,7 @@ def pod_template(
         name: What its label says.
         command: The command's words.
         variables: Name to text, or to a `valueFrom`.
+        pipelines: What it may run: it finds their secrets, and no other.
     """
     deployment = seen.deployment
     place = deployment.postgres
@@ -63,7 +67,7 @@ def pod_template(
     volumes: list[dict[str, Any]] = [
         {"name": key, "emptyDir": {"sizeLimit": disk}} for key in scratch
     ]
-    volumes.append({"name": "secrets", "projected": _secret_files(seen)})
+    volumes.append({"name": "secrets", "projected": _secret_files(seen, pipelines)})
     if keeps_files(seen):
         volumes.append({"name": "files", "persistentVolumeClaim": {"claimName": FILES}})
         mounts += [
@@ -115,16 +119,19 @@ def _variable(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - a text
     return {"name": name, "value": str(value).replace("$", "$$")}
 
 
-def _secret_files(seen: Ecosystem) -> dict[str, Any]:
-    items = [{"key": name, "path": name} for name in secret_names(seen)]
+def _secret_files(seen: Ecosystem, pipelines: Iterable[Pipeline]) -> dict[str, Any]:
+    names = secret_names(seen, pipelines)
+    items = [{"key": name, "path": name} for name in names]
     items.append({"key": state_password(seen.deployment), "path": PASSWORD})
     source = {"secret": {"name": SECRET, "items": items}}
     return {"defaultMode": 0o440, "sources": [source]}
 
 
-def secret_names(seen: Ecosystem) -> list[str]:
-    """Every secret that pods find as a file, sorted."""
-    return sorted({*variables_of(seen), state_password(seen.deployment)})
+def secret_names(
+    seen: Ecosystem, pipelines: Iterable[Pipeline] | None = None
+) -> list[str]:
+    """Every secret that the pods of some pipelines, or of all, ask for, sorted."""
+    return sorted({*variables_of(seen, pipelines), state_password(seen.deployment)})
 
 
 def keeps_files(ecosystem: Ecosystem) -> bool:

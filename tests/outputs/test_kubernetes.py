@@ -184,6 +184,32 @@ def test_each_secret_is_a_mounted_file_and_none_is_a_variable(generate):
         assert "secretKeyRef" not in entry.get("valueFrom", {})
 
 
+def test_a_pod_finds_the_secrets_of_its_pipeline_and_no_other(generate, tmp_path):
+    other = '  hr: {system: ldap, url: "ldaps://h", bind_password: "${HR_PASSWORD}"}\n'
+    text = ECOSYSTEM.replace("environments:", other + "environments:", 1)
+    text += """  - name: people
+    schedule: "0 4 * * *"
+    steps:
+      - {name: read, service: flext-tap-ldap, config: {connection: hr}}
+"""
+    done, root = generate(text)
+    assert done.returncode == 0, done.stderr
+    found = objects(root)
+
+    def keys(spec):
+        (volume,) = (v for v in spec["volumes"] if v["name"] == "secrets")
+        return {i["key"] for i in volume["projected"]["sources"][0]["secret"]["items"]}
+
+    every = {"WAREHOUSE_PASSWORD", "EVENTS_PASSWORD", "PG_PASSWORD"}
+    people = keys(pod_of(found["CronJob", "people"]))
+    clean = keys(pod_of(found["CronJob", "clean"]))
+    prepare = keys(found["Job", "flexcore-prepare"]["spec"]["template"]["spec"])
+    assert people == every | {"HR_PASSWORD"}
+    assert not clean & {"HR_PASSWORD"}
+    assert clean - every  # the secret of oracle-prod, by whatever name
+    assert prepare == every
+
+
 def test_pods_reach_what_is_listed_and_nothing_else(generate):
     _, root = generate()
     found = objects(root)
