@@ -151,8 +151,8 @@ class Ecosystem:
     default_environment: str
     outputs: tuple[str, ...]
     mark: Mark
+    folder: Path
     source: str = "ecosystem.yaml"
-    folder: Path | None = None
     events: Mapping[str, Plain] = field(default_factory=dict)
     defaults: Mapping[str, Plain] = field(default_factory=dict)
     deployment: Deployment = field(default_factory=Deployment)

@@ -37,14 +37,16 @@ class Outcome:
     changes: tuple[Change, ...]
 
 
-def open_project(path: Path, root: Path | None = None) -> Project:
+def open_project(path: Path) -> Project:
     """Reads and plans an ecosystem; see `load_ecosystem` for `path`.
+
+    The project's folder is the ecosystem's, also where `path` is a part of it.
 
     Raises:
         FlexCoreError: It cannot be read, or has errors.
     """
     ecosystem = load_ecosystem(path)
-    folder = root or (path if path.is_dir() else path.parent)
+    folder = ecosystem.folder
     manifest = load_manifest(folder)
     return plan_project(
         ecosystem, _existing_models(folder), _local_packages(folder, manifest)
@@ -53,8 +55,8 @@ def open_project(path: Path, root: Path | None = None) -> Project:
 
 def compare_project(path: Path) -> Outcome:
     """What generating would change in the ecosystem's folder."""
-    root = (path if path.is_dir() else path.parent).absolute()
-    project = open_project(path, root)
+    project = open_project(path)
+    root = project.ecosystem.folder
     manifest = load_manifest(root)
     source = project.ecosystem.source.rsplit("/", 1)[-1]
     rendered = [render(file, source) for file in plan_files(project)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flexcore_gen.errors import Mark, Problem, printable, suggest
+from flexcore_gen.errors import Mark, Problem, nearest, printable, suggest
 from flexcore_gen.shapes import (
     IDENTIFIER_MAX,
     IDENTIFIER_PATTERN,
@@ -219,7 +219,7 @@ class Reader:
             value.mark,
             f'"{_short(text)}" is not allowed here',
             f"{suggest(text, allowed)}"
-            + (f"; allowed: {', '.join(allowed)}" if suggest(text, allowed) else ""),
+            + (f"; allowed: {', '.join(allowed)}" if nearest(text, allowed) else ""),
             path,
         )
         return None

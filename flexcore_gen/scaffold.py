@@ -1,20 +1,24 @@
 """Renders our cookiecutter templates: a new environment, a new plugin.
 
 Nothing is asked by cookiecutter, no hook runs, and nothing is kept outside the
-folder that is made.
+folder that is made. That folder is complete or as it was before: everything is
+made in a folder of its own inside, and moved up when it is whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flexcore_gen.errors import EXIT_NOT_WRITTEN, FlexCoreError
 from flexcore_gen.resources import resource_root
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
 
 def check_empty(root: Path, shown: Path) -> None:
@@ -36,12 +40,58 @@ def check_empty(root: Path, shown: Path) -> None:
         )
 
 
-def render_scaffold(template: str, root: Path, values: Mapping[str, object]) -> None:
-    """Renders a template into `root`.
+@contextlib.contextmanager
+def new_folder(root: Path) -> Iterator[Path]:
+    """A folder to fill; what stands in it at the end is moved up into `root`.
+
+    If the filling ends in any error, an interruption too, `root` is as it was.
+
+    Raises:
+        FlexCoreError: It cannot be written, or somebody else filled `root`.
+    """
+    made = [path for path in (root, *root.parents) if not path.exists()]
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=".flexcore-new-", dir=root))
+    except OSError as error:
+        raise _not_made(root, error) from error
+    try:
+        yield stage
+        there = {path.name for path in root.iterdir()} - {stage.name, ".git"}
+        if there:
+            raise FlexCoreError(
+                f"{root} was filled meanwhile: {', '.join(sorted(there)[:3])}",
+                fix="name a new or empty folder",
+                exit_code=EXIT_NOT_WRITTEN,
+            )
+        for path in sorted(stage.iterdir()):
+            path.rename(root / path.name)
+    except OSError as error:
+        raise _not_made(root, error) from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            # Ends at the first that holds something: all, when all went well.
+            for path in made:
+                path.rmdir()
+
+
+def _not_made(root: Path, error: OSError) -> FlexCoreError:
+    return FlexCoreError(
+        f"cannot make {root}: {error.strerror}",
+        where=str(error.filename or root),
+        fix="name a folder where you may write",
+        exit_code=EXIT_NOT_WRITTEN,
+    )
+
+
+def render_scaffold(template: str, stage: Path, values: Mapping[str, object]) -> None:
+    """Renders a template into `stage`.
 
     Args:
         template: Its folder below templates/.
-        root: The folder that is made; its name is the template's outer folder.
+        stage: An empty folder, see `new_folder`. Cookiecutter takes the names of
+            all folders above for templates, so it writes elsewhere first.
         values: What replaces the defaults of its cookiecutter.json.
 
     Raises:
@@ -54,17 +104,17 @@ def render_scaffold(template: str, root: Path, values: Mapping[str, object]) -> 
 
     source = resource_root("templates") / template
     context = json.loads((source / "cookiecutter.json").read_text(encoding="utf-8"))
-    context.update(values)
+    context.update(values, folder="made")
     try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        generate_files(
-            repo_dir=str(source),
-            context={"cookiecutter": context},
-            output_dir=str(root.parent),
-            overwrite_if_exists=True,
-            accept_hooks=False,
-        )
-    except (CookiecutterException, OSError) as error:
+        with tempfile.TemporaryDirectory(prefix="flexcore-") as elsewhere:
+            generate_files(
+                repo_dir=str(source),
+                context={"cookiecutter": context},
+                output_dir=elsewhere,
+                accept_hooks=False,
+            )
+            shutil.copytree(Path(elsewhere, "made"), stage, dirs_exist_ok=True)
+    except CookiecutterException as error:
         raise FlexCoreError(
-            f"cannot make {root}: {error}", exit_code=EXIT_NOT_WRITTEN
+            f"cannot make {stage.parent}: {error}", exit_code=EXIT_NOT_WRITTEN
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 from flexcore_gen import report
 from flexcore_gen.errors import FlexCoreError, suggest
 from flexcore_gen.project import compare_project, write_project
-from flexcore_gen.scaffold import check_empty, render_scaffold
+from flexcore_gen.scaffold import check_empty, new_folder, render_scaffold
 from flexcore_gen.shapes import (
     DEPLOYED_OUTPUTS,
     NAME_MAX,
@@ -122,13 +123,12 @@ def init(
             usual.project,
             environments or usual.environments,
             warehouse or usual.warehouse,
-            connections,
-            usual.outputs + outputs,
+            tuple(dict.fromkeys(connections)),
+            tuple(dict.fromkeys(usual.outputs + outputs)),
         )
     _check_names(answers)
     _check_deployment(answers)
-    values = {
-        "folder": root.name,
+    values: dict[str, object] = {
         **asdict(answers),
         "scheduled": bool({"compose", "kubernetes"} & set(answers.outputs)),
     }
@@ -137,14 +137,14 @@ def init(
         values["outputs"] = [
             name for name in answers.outputs if name not in answers.deployed_by
         ]
-    render_scaffold(_TEMPLATE, root, values)
-    _write_overlays(root, answers)
-    outcome = compare_project(root)
-    write_project(outcome)
+    with new_folder(root) as stage:
+        render_scaffold(_TEMPLATE, stage, values)
+        _write_overlays(stage, answers)
+        write_project(compare_project(stage))
     for path in sorted(_files(root)):
         report.answer(f"create   {path}")
     report.say(
-        f"next: cd {folder}; meltano run people-directory"
+        f"next: cd {shlex.quote(str(folder))}; meltano run people-directory"
         if folder != Path()
         else "next: meltano run people-directory"
     )
@@ -193,6 +193,11 @@ def _check_names(answers: Answers) -> None:
                 fix="use lower-case letters and digits joined by single hyphens: "
                 "`flexcore-gen init --project my-data`",
             )
+    twice = [e for e in answers.environments if answers.environments.count(e) > 1]
+    if twice:
+        raise FlexCoreError(
+            f'the environment "{twice[0]}" is named twice', fix="name each once"
+        )
     for names, known in (
         (answers.connections, _CONNECTIONS),
         (answers.outputs, OUTPUTS),

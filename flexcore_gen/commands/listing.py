@@ -32,7 +32,8 @@ def plugins(name: str | None, *, as_json: bool) -> int:
         chosen = [p for p in chosen if name in (p.name, p.system)]
         if not chosen:
             raise FlexCoreError(
-                f'no plugin is called "{name}"', fix=suggest(name, known.names)
+                f'no plugin or system is called "{name}"',
+                fix=suggest(name, {*known.names, *known.systems}),
             )
     if as_json:
         report.answer_json([_as_data(plugin) for plugin in chosen])

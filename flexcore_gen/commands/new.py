@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -10,11 +12,24 @@ import click
 from flexcore_gen import report
 from flexcore_gen.errors import FlexCoreError
 from flexcore_gen.known_plugins import TAP, TARGET, known_plugins
-from flexcore_gen.scaffold import check_empty, render_scaffold
+from flexcore_gen.scaffold import check_empty, new_folder, render_scaffold
 from flexcore_gen.shapes import NAME_MAX, NAME_PATTERN
 from flexcore_gen.sources import find_root
 
 _TEMPLATE = "new_plugin"
+#: Our own packages; one of the same name would stand in their way.
+_OURS = frozenset(
+    f"flext-{name}"
+    for name in [
+        "ldap",
+        "ldif",
+        "oracle",
+        "oracle-oic",
+        "oracle-wms",
+        "singer",
+        "warehouse",
+    ]
+)
 
 
 @click.group()
@@ -47,11 +62,17 @@ def plugin(name: str, kind: str, title: str | None) -> int:
         )
     folder = find_root(Path.cwd()) or Path.cwd()
     taken = known_plugins(folder)
-    if name in taken.systems:
+    if name in taken.systems or name in _OURS:
         raise FlexCoreError(
             f'there is a plugin for "{name}" already', fix="choose another name"
         )
     words = name.split("-")
+    package = "_".join(words)
+    if keyword.iskeyword(package) or package in sys.stdlib_module_names:
+        raise FlexCoreError(
+            f'"{name}" cannot be the name of a plugin: {package} is Python\'s own',
+            fix=f"choose another name, such as {name}-system",
+        )
     title = title or " ".join(word.capitalize() for word in words)
     if not re.fullmatch(r"[\w .()/+-]+", title):
         raise FlexCoreError(
@@ -61,15 +82,16 @@ def plugin(name: str, kind: str, title: str | None) -> int:
     check_empty(root, root.relative_to(folder))
     values = {
         "name": name,
-        "package": "_".join(words),
+        "package": package,
         "class_name": "".join(word.capitalize() for word in words),
         "title": title,
         "kind": kind,
     }
-    render_scaffold(_TEMPLATE, root, values)
-    for unwanted in {TAP, TARGET} - ({TAP, TARGET} if kind == "both" else {kind}):
-        (root / values["package"] / f"{unwanted}.py").unlink()
-        (root / f"tests/test_{unwanted}.py").unlink()
+    with new_folder(root) as stage:
+        render_scaffold(_TEMPLATE, stage, values)
+        for unwanted in {TAP, TARGET} - ({TAP, TARGET} if kind == "both" else {kind}):
+            (stage / package / f"{unwanted}.py").unlink()
+            (stage / f"tests/test_{unwanted}.py").unlink()
     for path in sorted(root.rglob("*")):
         if path.is_file():
             report.answer(f"create   {path.relative_to(folder).as_posix()}")

@@ -43,13 +43,12 @@ def schedule(path: Path, environment: str | None) -> int:
             where="deploy.time_zone",
             fix="write it as Europe/Berlin, or install tzdata",
         ) from error
-    root = str((path if path.is_dir() else path.parent).absolute())
     Scheduler(
         schedules,
         lambda pipeline: [
             "meltano",
             "--cwd",
-            root,
+            str(ecosystem.folder),
             "--environment",
             name,
             "run",

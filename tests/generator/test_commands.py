@@ -323,3 +323,15 @@ def test_help_answers_at_once(run):
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert used < 0.15
+
+
+@pytest.mark.parametrize("part", ["pipelines/p.yaml", "config/production.yaml"])
+def test_a_part_of_a_project_means_the_project(run, root, part):
+    (root / "config").mkdir()
+    (root / "config/production.yaml").write_text("connections: {}\n")
+    text = (root / "ecosystem.yaml").read_text()
+    (root / "ecosystem.yaml").write_text(text + "environments: [dev, production]\n")
+    before = {path.name for path in (root / part).parent.iterdir()}
+    assert run("generate", part).returncode == 0
+    assert {path.name for path in (root / part).parent.iterdir()} == before
+    assert run("check").returncode == 0
