@@ -134,7 +134,9 @@ def read_inside(root: Path, path: str) -> bytes | None:
         return None
     except OSError as error:
         raise FlexCoreError(
-            f"cannot read {path}: {error.strerror}", exit_code=3
+            f"cannot read {path}: {error.strerror}",
+            fix="a file stands where a folder belongs, or you may not read it",
+            exit_code=3,
         ) from error
     try:
         with os.fdopen(descriptor, "rb") as stream:

@@ -55,7 +55,11 @@ def load_manifest(root: Path) -> Manifest:
         return Manifest()
     except OSError as error:
         raise FlexCoreError(
-            f"cannot read {MANIFEST}: {error.strerror}", exit_code=3
+            f"cannot read {MANIFEST}: {error.strerror}",
+            where=str(path),
+            fix="a folder .flexcore with this file belongs there; move what stands "
+            "in its place away",
+            exit_code=3,
         ) from error
     try:
         files = _files(json.loads(raw))

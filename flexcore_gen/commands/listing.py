@@ -25,7 +25,10 @@ def list_group() -> None:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Answer for machines.")
 def plugins(name: str | None, *, as_json: bool) -> int:
-    """List the plugins; with NAME (a plugin or system), their settings too."""
+    """List the plugins, or one with its settings.
+
+    NAME is a plugin, or a system for the plugins of it.
+    """
     known = known_plugins(find_root(Path.cwd()))
     chosen = [known[plugin] for plugin in known.names]
     if name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +72,7 @@ def serve(parent: str | None, host: str, port: int, address: str | None) -> int:
     except OSError as error:
         raise FlexCoreError(
             f"cannot listen on {host}:{port}: {error.strerror}",
-            fix="choose another --port",
+            fix="choose another --host or --port",
         ) from error
     report.say(f"serving http://{host}:{server.server_port}/metrics; Ctrl-C ends it")
     try:
@@ -93,6 +94,7 @@ def _registry(address: str | None) -> CollectorRegistry:
     from flexcore_gen.events.metrics import StoreCollector  # noqa: PLC0415 - the same
 
     place = Place(address)
+    logging.basicConfig(format="flexcore-gen: warning: %(message)s")
 
     def open_now() -> EventStore | None:
         """Open the store in any thread; the collector closes it."""

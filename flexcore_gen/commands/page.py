@@ -12,13 +12,8 @@ import click
 
 from flexcore_gen import report as output
 from flexcore_gen.errors import EXIT_NOT_WRITTEN, FlexCoreError
-from flexcore_gen.events import locations
-from flexcore_gen.events.store import (
-    EmptyStoreError,
-    EventStore,
-    StoreError,
-    open_store,
-)
+from flexcore_gen.events.command_place import Place, store_option
+from flexcore_gen.events.store import StoreError
 from flexcore_gen.project import open_project
 from flexcore_gen.run_report.collect import recent_runs
 from flexcore_gen.run_report.lineage import lineage
@@ -46,7 +41,7 @@ _DBT_DOCS = ("transform/target/static_index.html", "transform/target/index.html"
     show_default=True,
     help="How many runs at most.",
 )
-@click.option("--store", "address", metavar="ADDRESS", help="Event store to read.")
+@store_option
 def report(out: Path, limit: int, address: str | None) -> int:
     """Write what ran as one static page.
 
@@ -54,22 +49,12 @@ def report(out: Path, limit: int, address: str | None) -> int:
     runs with their steps, a timeline, failures with their reasons, and what feeds
     what. After `dbt docs generate --static` it links dbt's docs.
     """
-    root = locations.find_root(Path.cwd())
-    if root is None:
-        raise FlexCoreError(
-            "no project here",
-            where=f"{Path.cwd()} and the folders above it",
-            fix="change into a folder with meltano.yml or ecosystem.yaml",
-        )
-    address = locations.store_address(root, address)
+    place = Place(address)
+    root = place.root
     try:
-        runs = recent_runs(_open(address, root), limit)
+        runs = recent_runs(place.open(), limit)
     except StoreError as error:
-        raise FlexCoreError(
-            f"the event store cannot be read: {error}",
-            where=address,
-            fix="check its permissions, or give another --store",
-        ) from error
+        raise place.away(error) from error
     docs = next((p for p in _DBT_DOCS if (root / p).is_file()), None)
     link = docs and os.path.relpath(root / docs, out.absolute().parent)
     name, pictures = _pictures(root, runs)
@@ -77,16 +62,6 @@ def report(out: Path, limit: int, address: str | None) -> int:
     _write(out, page)
     output.answer(f"{out}: {output.count(len(runs), 'run')}")
     return 0
-
-
-def _open(address: str, root: Path) -> EventStore | None:
-    path = root / address.removeprefix("sqlite:///")
-    if address.startswith("sqlite:///") and not path.exists():
-        return None
-    try:
-        return open_store(address, root, create=False)
-    except EmptyStoreError:
-        return None
 
 
 def _pictures(root: Path, runs: list[RunState]) -> tuple[str, list[Lineage]]:

@@ -7,15 +7,17 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flexcore_gen import report
-from flexcore_gen.errors import FlexCoreError
-from flexcore_gen.events import locations
+from flexcore_gen.errors import EXIT_NOT_WRITTEN, FlexCoreError
+from flexcore_gen.events.command_place import Place, store_option
 from flexcore_gen.events.store import SQLITE_SCHEME
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOST = "127.0.0.1"
 _METADATA = "ui-metadata.json"
@@ -29,26 +31,20 @@ _METADATA = "ui-metadata.json"
     show_default=True,
     help="Port on 127.0.0.1; 0 takes a free one.",
 )
-@click.option("--store", "address", metavar="ADDRESS", help="Event store to show.")
+@store_option
 def ui(port: int, address: str | None) -> int:
     """Show runs and events in a browser, until Ctrl-C.
 
     Datasette serves the store read-only on 127.0.0.1: runs and events with filters,
     ready questions, SQL and JSON. It needs the extra: `flexcore[ui]`.
     """
-    root = locations.find_root(Path.cwd())
-    if root is None:
-        raise FlexCoreError(
-            "no project here",
-            where=f"{Path.cwd()} and the folders above it",
-            fix="change into a folder with meltano.yml or ecosystem.yaml",
-        )
-    path = _store_path(root, locations.store_address(root, address))
+    place = Place(address)
+    path = _store_path(place)
     if importlib.util.find_spec("datasette") is None:
         raise FlexCoreError(
             "datasette is not installed", fix="uv pip install 'flexcore[ui]'"
         )
-    described = locations.flexcore_directory(root) / _METADATA
+    described = place.directory / _METADATA
     _write_private(described, json.dumps(metadata(path.stem), indent=2))
     command = [sys.executable, "-m", "datasette", str(path)]
     command += ["--host", HOST, "--port", str(port), "--metadata", str(described)]
@@ -118,14 +114,14 @@ def metadata(database: str) -> dict[str, Any]:
     }
 
 
-def _store_path(root: Path, address: str) -> Path:
-    if not address.startswith(SQLITE_SCHEME):
+def _store_path(place: Place) -> Path:
+    if not place.address.startswith(SQLITE_SCHEME):
         raise FlexCoreError(
             "the event store is not an SQLite file",
-            where=address.split(":", 1)[0],
+            where=place.shown,
             fix="`flexcore-gen report` and `runs` read every kind of store",
         )
-    path = root / address.removeprefix(SQLITE_SCHEME)
+    path = place.root / place.address.removeprefix(SQLITE_SCHEME)
     if not path.is_file():
         raise FlexCoreError(
             "nothing has run yet", where=str(path), fix="meltano run <pipeline>"
@@ -135,5 +131,13 @@ def _store_path(root: Path, address: str) -> Path:
 
 def _write_private(path: Path, text: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise FlexCoreError(
+            f"cannot write {path}: {error.strerror}",
+            fix="name a folder where you may write by FLEXCORE_DIRECTORY",
+            exit_code=EXIT_NOT_WRITTEN,
+        ) from error

@@ -62,7 +62,7 @@ class Place:
         if address and "://" not in address:
             address = f"sqlite:///{Path(address).absolute()}"
         self.address = locations.store_address(self.root, address)
-        self.is_given = address is not None
+        self.is_given = bool(address)
 
     @property
     def shown(self) -> str:
@@ -70,9 +70,20 @@ class Place:
         return without_password(self.address)
 
     def open(self) -> EventStore | None:
-        """Return the store; None when nothing has ever run."""
+        """Return the store; None when nothing has ever run.
+
+        Raises:
+            CommandError: It cannot be read, or --store names none: a misspelt name
+                must not be told as a store without a fault.
+        """
         path = self.root / self.address.removeprefix("sqlite:///")
         if self.address.startswith("sqlite:///") and not path.exists():
+            if self.is_given:
+                raise CommandError(
+                    "there is no event store",
+                    self.shown,
+                    "look at the path that --store names",
+                )
             return None
         try:
             store = open_store(self.address, self.root, create=False)

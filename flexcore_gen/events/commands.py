@@ -131,8 +131,12 @@ def events(
     if as_json:
         click.echo("[" + ",".join(_envelopes(place, store, run_id)) + "\n]")
         return
+    is_empty = True
     for line in _event_lines(place, store, run_id):
+        is_empty = False
         click.echo(line)
+    if is_empty:
+        click.echo("no events yet")
 
 
 def _envelopes(
@@ -164,6 +168,12 @@ def _events(
         chosen: list[str | None] = [None]
         if run_id is not None:
             chosen = [*_chosen(store, run_id)]
+            if not chosen:
+                raise CommandError(
+                    f'no run "{run_id}"',
+                    place.shown,
+                    "`flexcore-gen runs` lists the runs there are",
+                )
         for each in chosen:
             yield from store.events(each)
     except StoreError as error:
@@ -173,7 +183,7 @@ def _events(
 def _chosen(store: EventStore, run_id: str) -> list[str]:
     if run_id == "latest":
         return store.run_ids()[:1]
-    return list(reversed(store.find_runs(run_id)))
+    return list(reversed(store.find_runs(run_id))) or _begun_with(store, run_id)
 
 
 for _each in (*store_commands.ALL, *delivery_commands.ALL):

@@ -143,7 +143,7 @@ def _tell(reports: list[Report]) -> None:
 def deliveries(
     parent: str | None, /, *, limit: int, as_json: bool, address: str | None
 ) -> None:
-    """Show what became of events at handlers and exporters, newest first."""
+    """Show what handlers and exporters got, newest first."""
     place = Place(address or parent)
     store = place.open()
     try:
@@ -183,9 +183,9 @@ def freshness(
     environment: str | None,
     address: str | None,
 ) -> None:
-    """Find scheduled pipelines that are late; exit code 1 when there are any.
+    """Find scheduled pipelines that are late.
 
-    For cron. Each delay is reported once, as the event FreshnessMissed, to the
+    For cron: exit code 1 when there are any. Each delay is reported once, as the event FreshnessMissed, to the
     handlers. Schedules count in UTC.
     """
     from flexcore_gen.events.delivery import deliver_all  # noqa: PLC0415 - click's start

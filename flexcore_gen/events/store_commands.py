@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import json
 import os
 import sys
@@ -18,7 +19,7 @@ from flexcore_gen.events.command_place import (
     store_option,
 )
 from flexcore_gen.events.event_queries import Filter, Page
-from flexcore_gen.events.run_event import utc_now
+from flexcore_gen.events.run_event import TYPES, utc_now
 from flexcore_gen.events.run_state import fold
 from flexcore_gen.events.store import POSTGRES_SCHEMES, StoreError, open_store
 
@@ -42,7 +43,7 @@ def verify(
     anchors: Path | None,
     address: str | None,
 ) -> None:
-    """Check that no event was changed, removed or added past the triggers.
+    """Check that no event was changed, removed or slipped in.
 
     Hashes, places and versions without gaps, at most one end of each run. A chain
     alone cannot show that its last events were cut off: keep what `events anchor`
@@ -105,7 +106,10 @@ def _anchored(path: Path) -> list[dict[str, Any]]:
 @store_option
 @click.pass_obj
 def anchor(parent: str | None, path: Path | None, address: str | None) -> None:
-    """Print the head of the chain, or add it to a file, for `verify --anchor`."""
+    """Print the head of the chain, or add it to a file.
+
+    `events verify --anchor` compares a store with such a file.
+    """
     place = Place(address or parent)
     store = place.open()
     if store is None:
@@ -140,7 +144,7 @@ def anchor(parent: str | None, path: Path | None, address: str | None) -> None:
 @store_option
 @click.pass_obj
 def replay(parent: str | None, address: str | None) -> None:
-    """Rebuild each run's state from its events and compare with the table of runs."""
+    """Compare each run's events with the table of runs."""
     place = Place(address or parent)
     store = place.open()
     if store is None:
@@ -164,7 +168,8 @@ def replay(parent: str | None, address: str | None) -> None:
         raise place.away(error) from error
     if problem is not None:
         _fail(problem, place, "report this; the events are what counts")
-    click.echo(f"{len(store.run_ids())} runs, each as its events say")
+    count = len(store.run_ids())
+    click.echo(f"{count} run{'' if count == 1 else 's'}, each as its events say")
 
 
 @click.command()
@@ -192,8 +197,12 @@ def query(
     after: int,
     **wanted: str,
 ) -> None:
-    """Print the events that match, as JSON: total, has_more, next_after, events."""
+    """Print the events that match, as JSON.
+
+    One object: total, has_more, next_after, events.
+    """
     place = Place(address or parent)
+    _check_type(wanted["name"])
     times = {each: _utc(wanted.pop(each), each) for each in ("since", "until")}
     chosen = Filter(
         correlation_id=wanted.pop("correlation"),
@@ -215,6 +224,17 @@ def query(
         "events": [stored.envelope() for stored in page.events],
     }
     click.echo(json.dumps(answer, indent=1, ensure_ascii=False))
+
+
+def _check_type(name: str | None) -> None:
+    if name is None or name in TYPES or name in TYPES.values():
+        return
+    near = difflib.get_close_matches(name, TYPES, n=1)
+    raise CommandError(
+        f'no event is called "{name}"',
+        "--type",
+        f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(TYPES)}",
+    )
 
 
 def _utc(text: str | None, option: str) -> str | None:
@@ -282,9 +302,10 @@ def reconcile(parent: str | None, run_id: str | None, address: str | None) -> No
 @store_option
 @click.pass_obj
 def init(parent: str | None, apply: bool, address: str | None) -> None:
-    """Print the SQL that makes an event store in Postgres, for its administrator.
+    """Print the SQL that makes an event store in Postgres.
 
-    It may be run again. A store in SQLite makes itself.
+    It is for the database's administrator, and may be run again. A store in SQLite
+    makes itself.
     """
     from flexcore_gen.events import postgres_schema  # noqa: PLC0415 - click's start
 

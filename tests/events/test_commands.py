@@ -76,7 +76,7 @@ def record(root, run, pipeline="people", end="PipelineCompleted", **data):
     [
         (runs_command, [], "no runs yet\n"),
         (runs_command, ["--json"], "[]\n"),
-        (events_command, [], ""),
+        (events_command, [], "no events yet\n"),
         (events_command, ["--json"], "[\n]\n"),
         (events_command, ["verify"], "no events yet\n"),
         (events_command, ["reconcile"], "no runs yet\n"),

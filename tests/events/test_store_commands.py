@@ -125,3 +125,21 @@ def test_init_apply_makes_the_store(postgres):
     assert "secret" not in made.output
     empty = CliRunner().invoke(command, ["verify", "--store", address])
     assert "0 events, unbroken" in empty.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["verify"], ["query"], ["replay"], ["freshness"], ["deliver"], ["reconcile"]],
+)
+def test_a_store_that_is_named_and_not_there_is_no_success(tmp_path, words):
+    address = f"sqlite:///{tmp_path}/misspelt.db"
+    result = CliRunner().invoke(command, [*words, "--store", address])
+    assert result.exit_code == 2, result.output
+    assert "there is no event store" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_or_a_type_that_does_not_exist_is_told(ask):
+    assert 'no run "nope"' in ask("--run", "nope", code=2).stderr
+    typed = ask("query", "--type", "PipelineFialed", code=2)
+    assert 'did you mean "PipelineFailed"?' in typed.stderr

@@ -211,6 +211,23 @@ def test_a_place_that_cannot_be_written_is_named_and_keeps_its_page(project):
 
 
 @pytest.mark.servers
+def test_a_store_that_cannot_be_read_is_told_without_its_password(project):
+    address = "postgresql://reader:canary@127.0.0.1:1/flexcore"
+    for command in ("report", "ui"):
+        refused = call(command, "--store", address, cwd=project)
+        assert refused.returncode == 2
+        assert "postgresql://reader:***@127.0.0.1:1/flexcore" in refused.stderr
+        assert "canary" not in refused.stderr + refused.stdout
+
+
+def test_the_report_needs_no_project_where_a_store_is_named(project, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    store = f"sqlite:///{project}/.flexcore/events.db"
+    made = call("report", "--store", store, cwd=elsewhere)
+    assert made.returncode == 0, made.stderr
+    assert (elsewhere / "report.html").is_file()
+
+
 def test_the_ui_serves_the_store_on_this_host_only(project, browser):
     process = subprocess.Popen(
         ["flexcore-gen", "ui", "--port", "0"],
