@@ -185,8 +185,8 @@ def freshness(
 ) -> None:
     """Find scheduled pipelines that are late.
 
-    For cron: exit code 1 when there are any. Each delay is reported once, as the event FreshnessMissed, to the
-    handlers. Schedules count in UTC.
+    For cron: exit code 1 when there are any. Each delay is reported once,
+    as the event FreshnessMissed, to the handlers. Schedules count in UTC.
     """
     from flexcore_gen.events.delivery import deliver_all  # noqa: PLC0415 - click's start
     from flexcore_gen.events.freshness import find_late, report  # noqa: PLC0415
