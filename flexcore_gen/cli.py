@@ -6,9 +6,11 @@ else of weight; each command's module is imported when the command runs.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -86,9 +88,18 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a command; the exit code says how it went (0, 1, 2, 3, 130)."""
+    """Runs a command; the exit code says how it went (0, 1, 2, 3, 130).
+
+    An answer that did not arrive is no success: it is flushed before the end.
+    """
+    # Closed by the caller, they are None; what opens a file next must not get
+    # their numbers.
+    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - until the end
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
     try:
         result = cli.main(args=arguments, standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.Abort:
@@ -97,10 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read us has seen enough; stdout must not be flushed again.
-        sys.stderr.close()
-        sys.exit(1)
+    except OSError as error:
+        _end_unanswered(error)
     except Exception as error:
         from flexcore_gen import report  # noqa: PLC0415 - only for errors
         from flexcore_gen.errors import (  # noqa: PLC0415 - only for errors
@@ -116,3 +125,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
             report.tell_error(error)
         sys.exit(error.exit_code)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _end_unanswered(error: OSError) -> NoReturn:
+    """Ends after a failed write; what is left for stdout goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if isinstance(error, BrokenPipeError):
+        sys.exit(1)  # Whoever read us has seen enough.
+    from flexcore_gen import report  # noqa: PLC0415 - only for errors
+    from flexcore_gen.errors import (  # noqa: PLC0415 - only for errors
+        EXIT_NOT_WRITTEN,
+        FlexCoreError,
+    )
+
+    report.tell_error(
+        FlexCoreError(
+            f"stopped half way: {error.strerror or error}",
+            where=str(error.filename or "standard output"),
+            fix="mend it and run the command again",
+        )
+    )
+    sys.exit(EXIT_NOT_WRITTEN)

@@ -39,11 +39,11 @@ def metrics(
     registry = _registry(address)
     from prometheus_client import generate_latest, write_to_textfile  # noqa: PLC0415
 
+    if textfile is None:
+        click.echo(generate_latest(registry).decode(), nl=False)
+        return 0
     try:
-        if textfile is None:
-            click.echo(generate_latest(registry).decode(), nl=False)
-        else:
-            write_to_textfile(str(textfile), registry)
+        write_to_textfile(str(textfile), registry)
     except OSError as error:
         raise FlexCoreError(
             f"cannot write {textfile}: {error.strerror}", exit_code=EXIT_NOT_WRITTEN

@@ -335,3 +335,39 @@ def test_a_part_of_a_project_means_the_project(run, root, part):
     assert run("generate", part).returncode == 0
     assert {path.name for path in (root / part).parent.iterdir()} == before
     assert run("check").returncode == 0
+
+
+@pytest.mark.parametrize("arguments", ["validate", "check --json", "runs", "--help"])
+def test_an_answer_that_does_not_arrive_is_no_success(run, root, arguments):
+    run("generate", cwd=root)
+
+    def shell(redirection):
+        return subprocess.run(
+            ["sh", "-c", f"{COMMAND} {arguments} {redirection}"],
+            cwd=root,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    full = shell("> /dev/full")
+    assert full.returncode == 3
+    assert full.stderr.startswith(
+        "flexcore-gen: error: stopped half way: No space left on device\n"
+        "  where: standard output\n"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    gone = subprocess.run(
+        [COMMAND, *arguments.split()],
+        cwd=root,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(write)
+    assert (gone.returncode, gone.stderr) == (1, "")
+    assert shell(">&-").returncode == 0
