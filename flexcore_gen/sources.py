@@ -229,7 +229,10 @@ def _files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix in _SUFFIXES and path.is_file() and not path.name.startswith(".")
+        if path.suffix in _SUFFIXES
+        and not path.name.startswith(".")
+        # A link to nowhere is read, and told: a pipeline must not vanish in silence.
+        and (path.is_file() or (path.is_symlink() and not path.exists()))
     )
 
 

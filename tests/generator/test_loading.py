@@ -2,6 +2,7 @@
 
 import pytest
 
+from flexcore_gen.errors import FlexCoreError
 from flexcore_gen.loading import MAX_BYTES, load_bytes
 
 
@@ -117,3 +118,11 @@ def test_json_is_read_as_it_stands():
 def test_a_byte_order_mark_is_not_part_of_the_first_key():
     value, _ = read(b"\xef\xbb\xbfa: 1\n")
     assert list(value.data) == ["a"]
+
+
+def test_a_pipeline_that_links_to_nowhere_does_not_vanish(write, errors):
+    root = write(ecosystem="version: 1\nproject: demo\n")
+    (root / "pipelines").mkdir()
+    (root / "pipelines/people.yaml").symlink_to("/nowhere/people.yaml")
+    with pytest.raises(FlexCoreError, match=r"cannot read pipelines/people.yaml"):
+        errors(root)
