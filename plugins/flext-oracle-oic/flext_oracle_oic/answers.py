@@ -25,11 +25,13 @@ from flext_oracle_oic.errors import (
 from flext_oracle_oic.keys import KEBAB_KEY, camel, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 MAX_RETRY_AFTER_SECONDS = 300.0
 MAX_MESSAGE_CHARACTERS = 1000
+#: A page of 1,000 rows has some 2 MB, an activity of 16,000 steps some 20.
+MAX_BODY_BYTES = 64 * 2**20
 _HINTS = {
     409: "it exists already, or another change is under way: set import_mode to update"
     " or create_or_update, or try again later",
@@ -46,11 +48,39 @@ class Answer:
     method: str
     status: int
     headers: Mapping[str, str]
-    content: bytes
+    content: bytes | bytearray
 
 
 class BrokenAnswerError(Exception):
     """A 200 whose body cannot be what the service meant to send."""
+
+
+def bounded(
+    parts: Iterable[bytes], where: str, most_bytes: int = MAX_BODY_BYTES
+) -> bytearray:
+    """A body, unpacked, as long as it stays below a size.
+
+    A few kilobytes may unpack to anything.
+
+    Raises:
+        OicError: It is larger; what was read is let go.
+    """
+    body = bytearray()
+    for part in parts:
+        body += part
+        if len(body) > most_bytes:
+            raise OicError(
+                f"the answer exceeds {most_bytes / 2**20:g} MiB",
+                where=where,
+                fix="lower page_size; if it does not help, something that is not the"
+                " service answers",
+            )
+    return body
+
+
+def is_page(response: Answer | httpx.Response) -> bool:
+    """Whether the answer says it is a page for people."""
+    return "html" in response.headers.get("Content-Type", "")
 
 
 def read_json(response: Answer) -> Any:  # noqa: ANN401 - JSON of any shape
@@ -62,9 +92,8 @@ def read_json(response: Answer) -> Any:  # noqa: ANN401 - JSON of any shape
         BrokenAnswerError: It is not a whole document; worth another try.
         OicError: It is a page for people.
     """
-    kind = response.headers.get("Content-Type", "")
     body = response.content
-    if "html" in kind or body.lstrip()[:1] == b"<":
+    if is_page(response) or body.lstrip()[:1] == b"<":
         raise OicError(
             f"the service answered {response.status} with a page instead of data",
             fix="a login or maintenance page? Check base_url",
@@ -92,12 +121,20 @@ def read_json_or_none(response: Answer) -> Any:  # noqa: ANN401 - JSON of any sh
 
 
 def describe(response: Answer) -> str:
-    """One line about a refused request, from the error body where there is one."""
+    """One line about a refused request, from the error body where there is one.
+
+    The body may be the documented object, plain text, a page, or nothing.
+    """
     try:
         body = json.loads(response.content)
     except ValueError:
-        body = None
-    texts = _texts(body) if isinstance(body, dict) else []
+        is_plain = response.headers.get("Content-Type", "").startswith("text/plain")
+        body = response.content.decode(errors="replace") if is_plain else None
+    if isinstance(body, dict):
+        texts = _texts(body)
+    else:
+        texts = [" ".join(body.split())] if isinstance(body, str) else []
+        texts = [text for text in texts if text]
     head = f"HTTP {response.status}"
     unique = list(dict.fromkeys(texts))
     return (

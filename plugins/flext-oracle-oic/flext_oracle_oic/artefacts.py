@@ -1,28 +1,23 @@
-"""Writing connections, integrations and resubmits: one object per record."""
+"""Writing connections and resubmits: what is sent, and what the answer means."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import time
-from pathlib import Path
+import logging
 from typing import TYPE_CHECKING, Any
 
 from flext_oracle_oic.errors import NotFoundError, RecordError, RequestRefusedError
-from flext_oracle_oic.lookups import CREATE, UPDATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from flext_oracle_oic.client import Client
     from flext_oracle_oic.dry_run import DryRunFile
 
-ACTIVATED, CONFIGURED = "ACTIVATED", "CONFIGURED"
-UNDER_WAY = "ACTIVATION_INPROGRESS"
+logger = logging.getLogger("flext-oracle-oic")
+
 RESUBMITTED = "RESUBMITTED"
-CONFLICT = 409
-FIRST_POLL_SECONDS = 0.5
-LONGEST_POLL_SECONDS = 10.0
+# Shorter values would blank out ordinary words.
+_SHORTEST_SECRET = 4
 
 
 class Sender:
@@ -79,7 +74,7 @@ class ConnectionWriter:
         Raises:
             RecordError: It says nothing to change, or the service refuses.
         """
-        key = _needed(record, "id")
+        key = needed(record, "id")
         body: dict[str, Any] = {}
         for group, default in (
             ("connectionProperties", "CONNECTION_PROPS"),
@@ -91,7 +86,18 @@ class ConnectionWriter:
             body["securityPolicy"] = record["securityPolicy"]
         if not body:
             raise RecordError("it has no properties to change")
-        self._sender.send("POST", "connections", key, body=body, is_patch=True)
+        try:
+            answer = self._sender.send(
+                "POST", "connections", key, body=body, is_patch=True
+            )
+        except RecordError as error:
+            # The service may repeat what it refuses.
+            raise RecordError(_without_secrets(error.what, body)) from None
+        # Active integrations that use it keep the old values until they are activated.
+        if warning := isinstance(answer, dict) and answer.get("warning"):
+            logger.warning(
+                "connection %s: %s", key, _without_secrets(str(warning), body)
+            )
         if not self._tests:
             return
         answer = self._sender.send("POST", "connections", key, "test")
@@ -102,6 +108,14 @@ class ConnectionWriter:
                 f"it was updated, but its test says {status}"
                 + (f": {said[:300]}" if said else "")
             )
+
+
+def _without_secrets(said: str, body: Mapping[str, Any]) -> str:
+    for item in body.get("securityProperties") or []:
+        value = str(item.get("propertyValue") or "")
+        if len(value) >= _SHORTEST_SECRET:
+            said = said.replace(value, "***")
+    return said
 
 
 def _properties(given: Any, group: str) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
@@ -119,158 +133,6 @@ def _properties(given: Any, group: str) -> list[dict[str, Any]]:  # noqa: ANN401
         if "propertyValue" in item:
             found.append({"propertyGroup": group, **item})
     return found
-
-
-class IntegrationWriter:
-    """Imports archives, activates and deactivates integrations.
-
-    Args:
-        sender: Where requests go.
-        mode: create, update or create_or_update.
-        replaces_active: Deactivate an active integration to replace it.
-        timeout_seconds: How long an activation may take.
-        sleep: How waiting is done.
-    """
-
-    def __init__(
-        self,
-        sender: Sender,
-        mode: str,
-        *,
-        replaces_active: bool,
-        timeout_seconds: float,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._sender = sender
-        self._mode = mode
-        self._replaces_active = replaces_active
-        self._timeout_seconds = timeout_seconds
-        self._sleep = sleep
-
-    def write(self, record: Mapping[str, Any]) -> None:
-        """Import the record's archive, if it has one, then bring its status about.
-
-        Raises:
-            RecordError: It says nothing to do, or the service refuses.
-        """
-        key = _needed(record, "id")
-        wanted = record.get("status")
-        if wanted not in (None, ACTIVATED, CONFIGURED):
-            raise RecordError(
-                f"status {wanted!r} cannot be asked for: ACTIVATED or CONFIGURED can"
-            )
-        archive = _archive(record)
-        if archive is None and wanted is None:
-            raise RecordError("it has neither archive_path nor status: nothing to do")
-        there = self._status(key)
-        if archive is not None:
-            there = self._import(key, archive, there)
-        elif there is None:
-            raise RecordError("there is no such integration")
-        if wanted is not None and there != wanted:
-            self._set_status(key, wanted, record)
-
-    def _status(self, key: str) -> str | None:
-        """The integration's status; None if there is none."""
-        try:
-            found = self._sender.client.get("integrations", key)
-        except NotFoundError:
-            return None
-        return str(found.get("status")) if isinstance(found, dict) else None
-
-    def _import(self, key: str, archive: tuple[str, bytes], there: str | None) -> str:
-        if there is not None and self._mode == CREATE:
-            raise RecordError("it exists already, and import_mode is create")
-        if there is None and self._mode == UPDATE:
-            raise RecordError("it does not exist, and import_mode is update")
-        if there == ACTIVATED:
-            if not self._replaces_active:
-                raise RecordError(
-                    "it is active, and an active integration cannot be replaced: set"
-                    " replace_active to true to have it deactivated and activated again"
-                )
-            self._set_status(key, CONFIGURED, {})
-        self._upload("POST" if there is None else "PUT", archive)
-        if there == ACTIVATED:
-            self._set_status(key, ACTIVATED, {})
-            return ACTIVATED
-        return CONFIGURED
-
-    def _upload(self, method: str, archive: tuple[str, bytes]) -> None:
-        """Send an archive; a second upload puts the same integration there."""
-        try:
-            self._sender.send(method, "integrations", "archive", file=archive)
-        except RecordError as error:
-            if method != "POST" or getattr(error.__cause__, "status", 0) != CONFLICT:
-                raise
-            if self._mode == CREATE:
-                raise
-            # It was not there before: the answer to our first upload was lost.
-            self._upload("PUT", archive)
-
-    def _set_status(self, key: str, wanted: str, record: Mapping[str, Any]) -> None:
-        body: dict[str, Any] = {"status": wanted}
-        for name in (
-            "payloadTracingEnabledFlag",
-            "tracingEnabledFlag",
-            "recordEnabledFlag",
-        ):
-            if isinstance(record.get(name), bool):
-                body[name] = record[name]
-        try:
-            answer = self._sender.send(
-                "POST", "integrations", key, body=body, is_patch=True
-            )
-        except RecordError:
-            # A repeat after a lost answer is refused as already done, or under way.
-            found = self._status(key)
-            if found == wanted:
-                return
-            if found != UNDER_WAY or wanted != ACTIVATED:
-                raise
-            answer = None
-        if self._sender.dry_run is not None:
-            return
-        status = str((answer or {}).get("status") or "")
-        if status != wanted:
-            self._wait(key, wanted)
-
-    def _wait(self, key: str, wanted: str) -> None:
-        """Ask until an activation has ended."""
-        deadline = time.monotonic() + self._timeout_seconds
-        pause = FIRST_POLL_SECONDS
-        while True:
-            found = self._sender.client.get("integrations", key, "activationStatus")
-            status = str((found or {}).get("activationStatus") or "")
-            if status == wanted:
-                return
-            if status.startswith("FAILED"):
-                raise RecordError(f"its activation ended as {status}")
-            if time.monotonic() >= deadline:
-                raise RecordError(
-                    f"after {self._timeout_seconds:g} s its activation is still"
-                    f" {status or 'without a status'}; it may go on"
-                )
-            self._sleep(pause)
-            pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
-
-
-def _archive(record: Mapping[str, Any]) -> tuple[str, bytes] | None:
-    """Name and content of a record's archive, from a path or from base64."""
-    if path := record.get("archive_path"):
-        try:
-            content = Path(str(path)).read_bytes()
-        except OSError as error:
-            raise RecordError(f"{path} cannot be read: {error.strerror}") from error
-        return Path(str(path)).name, content
-    if encoded := record.get("archive"):
-        try:
-            content = base64.b64decode(str(encoded), validate=True)
-        except binascii.Error as error:
-            raise RecordError("archive is not base64") from error
-        code, _, version = str(record.get("id")).partition("|")
-        return f"{code}_{version}.iar", content
-    return None
 
 
 class ErrorWriter:
@@ -306,7 +168,7 @@ class ErrorWriter:
         if self._sender.dry_run is not None:
             return {}
         if not isinstance(answer, dict):
-            return {}  # 202 without a body: accepted, the service says no more
+            return self._unsaid(ids)
         refused: dict[str, str] = {}
         for name, reason in (
             ("invalidIds", "there is no such error"),
@@ -323,6 +185,25 @@ class ErrorWriter:
                     refused.setdefault(key, "the service does not say it was accepted")
         return {key: reason for key, reason in refused.items() if key in set(ids)}
 
+    def _unsaid(self, ids: Sequence[str]) -> dict[str, str]:
+        """After a 202 without a body: what each error itself says of its chances."""
+        refused = {}
+        for key in ids:
+            try:
+                found = self._sender.client.get("monitoring", "errors", key)
+            except (NotFoundError, RequestRefusedError):
+                if not self._is_resubmitted(key):
+                    refused[key] = "there is no such error"
+                continue
+            flag = found.get("recoverable") if isinstance(found, dict) else None
+            if str(flag).lower() == "false" and not self._is_resubmitted(key):
+                refused[key] = "it is not recoverable"
+        logger.info(
+            "the service accepted %d resubmits without saying which",
+            len(ids) - len(refused),
+        )
+        return refused
+
     def _is_resubmitted(self, key: str) -> bool:
         try:
             found = self._sender.client.get("monitoring", "instances", key)
@@ -331,7 +212,12 @@ class ErrorWriter:
         return isinstance(found, dict) and found.get("status") == RESUBMITTED
 
 
-def _needed(record: Mapping[str, Any], name: str) -> str:
+def needed(record: Mapping[str, Any], name: str) -> str:
+    """A value that a record cannot do without.
+
+    Raises:
+        RecordError: It is not there, or no text.
+    """
     value = record.get(name)
     if not isinstance(value, str) or not value:
         raise RecordError(f"it has no {name}")

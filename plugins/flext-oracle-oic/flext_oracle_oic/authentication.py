@@ -6,13 +6,14 @@ RFC 7523 §2.1 (JWT user assertion). Integration 3 takes OAuth only.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from flext_oracle_oic.answers import TRANSIENT_STATUS, retry_after
+from flext_oracle_oic.answers import TRANSIENT_STATUS, Answer, bounded, retry_after
 from flext_oracle_oic.errors import AuthenticationError, TransientError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 RENEW_EARLY_SECONDS = 30.0
 DEFAULT_LIFETIME_SECONDS = 3600.0
 TOKEN_ATTEMPTS = 4
+MAX_TOKEN_BYTES = 2**20
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -104,7 +106,15 @@ class TokenEndpoint:
             form |= {"grant_type": JWT_GRANT, "assertion": config["oauth_assertion"]}
         return read_token(self._post(form), self._url)
 
-    def _post(self, form: dict[str, str]) -> httpx.Response:
+    def _ask(self, form: dict[str, str], headers: dict[str, str]) -> Answer:
+        with self._client.stream(
+            "POST", self._url, data=form, headers=headers
+        ) as response:
+            where = f"token endpoint {self._url}"
+            body = bounded(response.iter_bytes(), where, MAX_TOKEN_BYTES)
+            return Answer("POST", response.status_code, response.headers, body)
+
+    def _post(self, form: dict[str, str]) -> Answer:
         """Sends the form, and again while the endpoint is only busy."""
         secret = (self._config["oauth_client_id"], self._config["oauth_client_secret"])
         headers = {}
@@ -118,13 +128,13 @@ class TokenEndpoint:
         for attempt in range(TOKEN_ATTEMPTS):
             wait = 0.5 * 2**attempt
             try:
-                response = self._client.post(self._url, data=form, headers=headers)
+                response = self._ask(form, headers)
             except httpx.HTTPError as error:
                 failure = f"{type(error).__name__} {error}".strip()
             else:
-                if response.status_code not in TRANSIENT_STATUS:
+                if response.status not in TRANSIENT_STATUS:
                     return response
-                failure = f"HTTP {response.status_code}"
+                failure = f"HTTP {response.status}"
                 asked = retry_after(response.headers)
                 wait = wait if asked is None else asked
             if attempt + 1 < TOKEN_ATTEMPTS:
@@ -136,17 +146,17 @@ class TokenEndpoint:
         )
 
 
-def read_token(response: httpx.Response, token_url: str) -> tuple[str, float]:
+def read_token(response: Answer, token_url: str) -> tuple[str, float]:
     """Reads the token endpoint's answer; `expires_in` may be text or missing."""
     try:
-        body = response.json()
+        body = json.loads(response.content)
     except ValueError:
         body = None
     if not isinstance(body, dict) or not body.get("access_token"):
         known = body if isinstance(body, dict) else {}
         why = known.get("error_description") or known.get("error") or "no token in it"
         raise AuthenticationError(
-            f"HTTP {response.status_code}: {why}",
+            f"HTTP {response.status}: {why}",
             where=f"token endpoint {token_url}",
             fix="check oauth_client_id, oauth_client_secret and oauth_scope: the scope"
             " is the instance's audience and :443/ic/api/, or that and"

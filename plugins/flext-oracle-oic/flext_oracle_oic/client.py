@@ -12,7 +12,6 @@ import datetime as dt
 import email.utils
 import logging
 import random
-import re
 import ssl
 import threading
 import time
@@ -26,12 +25,15 @@ from flext_oracle_oic.answers import (
     TRANSIENT_STATUS,
     Answer,
     BrokenAnswerError,
+    bounded,
     describe,
+    is_page,
     judge,
     read_json,
     read_json_or_none,
     retry_after,
 )
+from flext_oracle_oic.archives import check_archive, save
 from flext_oracle_oic.authentication import make_auth
 from flext_oracle_oic.errors import (
     AuthenticationError,
@@ -39,9 +41,12 @@ from flext_oracle_oic.errors import (
     TransientError,
     UnknownOutcomeError,
 )
+from flext_oracle_oic.hosts import checked_origin, is_design_host
+from flext_oracle_oic.pacing import Spacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 logger = logging.getLogger("flext-oracle-oic")
 # It logs whole addresses.
@@ -50,12 +55,8 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 ROOT = "/ic/api/integration/v1"
 FIRST_WAIT_SECONDS = 0.5
 MAX_WAIT_SECONDS = 60.0
-MAX_BODY_BYTES = 256 * 2**20
 MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_INSTANCE_HOST = re.compile(
-    r"[a-z0-9-]+\.integration\.(?P<region>[a-z0-9-]+)\.ocp\.oraclecloud\.com\Z"
-)
 
 
 class Again(Exception):  # noqa: N818 - an event inside this module, not an error
@@ -143,6 +144,32 @@ class Client:
         """
         return self._retrying("GET", parts, params=params, read=read_json)
 
+    def download(self, *parts: str, into: Path) -> None:
+        """Saves an archive to a file, a whole zip or none.
+
+        A body that is shorter than its length is a broken transfer and is asked for
+        again, as is one that ends in the middle of the zip.
+
+        Args:
+            parts: Path segments.
+            into: The file; written anew by each attempt.
+
+        Raises:
+            TransientError: It went on coming in part.
+        """
+        headers = {"Accept": "application/octet-stream, application/json"}
+        try:
+            self._retrying(
+                "GET",
+                parts,
+                read=lambda _: check_archive(into),
+                into=into,
+                headers=headers,
+            )
+        except BaseException:
+            into.unlink(missing_ok=True)
+            raise
+
     # -- writing -----------------------------------------------------------------
     def send(
         self,
@@ -154,6 +181,7 @@ class Client:
         params: Mapping[str, str] | None = None,
         is_patch: bool = False,
         is_repeatable: bool = True,
+        before_repeat: Callable[[], None] | None = None,
     ) -> Any:  # noqa: ANN401 - JSON of any shape
         """Writes; gives the answer's document, None without one.
 
@@ -165,6 +193,8 @@ class Client:
             params: Query parameters.
             is_patch: POST with the header that makes an update of it.
             is_repeatable: Whether a second sending cannot do harm.
+            before_repeat: Called before each further sending, after the wait; what
+                it raises ends the attempts.
 
         Raises:
             UnknownOutcomeError: It is not repeatable and its answer never came.
@@ -181,11 +211,19 @@ class Client:
             parts,
             read=read_json_or_none,
             is_repeatable=is_repeatable,
+            before_repeat=before_repeat,
             **request,
         )
 
     # -- one request, with patience ----------------------------------------------
-    def _retrying(self, method: str, parts: tuple[str, ...], **request: Any) -> Any:  # noqa: ANN401 - see get
+    def _retrying(
+        self,
+        method: str,
+        parts: tuple[str, ...],
+        *,
+        before_repeat: Callable[[], None] | None = None,
+        **request: Any,  # noqa: ANN401 - passed on
+    ) -> Any:  # noqa: ANN401 - see get
         path = "/".join([ROOT, *(quote(part, safe="") for part in parts)])
         attempt = 0
         while True:
@@ -212,6 +250,8 @@ class Client:
                 wait,
             )
             self._sleep(wait)
+            if before_repeat is not None:
+                before_repeat()
 
     def _try(
         self,
@@ -282,14 +322,7 @@ class Client:
         origin = f"{parts.scheme}://{parts.netloc}"
         if not parts.netloc or origin in self._trusted:
             return origin if parts.netloc else self.origin
-        ours = _INSTANCE_HOST.match(urlsplit(self.origin).hostname or "")
-        if (
-            ours
-            and parts.scheme == "https"
-            and parts.port in {None, 443}
-            and parts.hostname
-            == f"design.integration.{ours['region']}.ocp.oraclecloud.com"
-        ):
+        if is_design_host(parts, self.origin):
             return origin
         raise OicError(
             f"the service redirects to {parts.hostname or 'nowhere'}, which gets no"
@@ -306,26 +339,24 @@ class Client:
         with self._count:
             self.requests += 1
         sent = dict(request)
+        into: Path | None = sent.pop("into", None)
         params = dict(sent.pop("params", None) or {})
         if self._instance:
             params["integrationInstance"] = self._instance
         response = self._http.send(
             self._http.build_request(method, url, params=params, **sent), stream=True
         )
+        where = f"{method} {urlsplit(url).path}"
         try:
-            body = bytearray()
-            for part in response.iter_bytes():
-                body += part
-                if len(body) > MAX_BODY_BYTES:
-                    raise OicError(
-                        f"the answer exceeds {MAX_BODY_BYTES // 2**20} MiB",
-                        where=f"{method} {urlsplit(url).path}",
-                        fix="lower page_size",
-                    )
+            body: bytes | bytearray = b""
+            if into is not None and response.is_success and not is_page(response):
+                save(response.iter_bytes(), into, where)
+            else:
+                body = bounded(response.iter_bytes(), where)
         finally:
             response.close()
         self._look_at_clock(response.headers.get("Date", ""))
-        return Answer(method, response.status_code, response.headers, bytes(body))
+        return Answer(method, response.status_code, response.headers, body)
 
     def _look_at_clock(self, date: str) -> None:
         try:
@@ -340,56 +371,3 @@ def close_all(*clients: httpx.Client) -> None:
     """Closes their connections; closing twice does no harm."""
     for client in clients:
         client.close()
-
-
-class Spacing:
-    """Keeps requests `60 / per_minute` seconds apart; no limit when not set.
-
-    Args:
-        per_minute: Requests per minute, or None.
-        sleep: How waiting is done.
-    """
-
-    def __init__(
-        self, per_minute: float | None, sleep: Callable[[float], None]
-    ) -> None:
-        self._gap = 60.0 / float(per_minute) if per_minute else 0.0
-        self._next = 0.0
-        self._lock = threading.Lock()
-        self._sleep = sleep
-
-    def wait(self) -> None:
-        """Waits for this request's turn."""
-        if not self._gap:
-            return
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next)
-            self._next = turn + self._gap
-        if turn > now:
-            self._sleep(turn - now)
-
-
-def checked_origin(config: Mapping[str, Any], setting: str) -> str:
-    """`scheme://host[:port]` of an address that may be given secrets."""
-    address = str(config[setting])
-    parts = urlsplit(address)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise OicError(
-            f"{address!r} is no address",
-            where=f"setting {setting}",
-            fix="write https://<host>",
-        )
-    if parts.username or parts.password:
-        raise OicError(
-            "it holds a user name or password",
-            where=f"setting {setting}",
-            fix="put them into oauth_client_id and oauth_client_secret",
-        )
-    if parts.scheme == "http" and not config.get("insecure_http", False):
-        raise OicError(
-            "it is http: credentials would travel in the clear",
-            where=f"setting {setting}",
-            fix="use https, or set insecure_http to true for a test server",
-        )
-    return f"{parts.scheme}://{parts.netloc}"

@@ -1,4 +1,4 @@
-"""Writing lookups: whole ones, or rows that become whole ones at the end.
+"""What a lookup is to be: whole ones, or rows that become whole ones at the end.
 
 A lookup can only be replaced as a whole (PUT), so rows of one are collected until the
 input has ended. What is there already as it should be is not written again: a rerun
@@ -13,14 +13,11 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flext_oracle_oic.errors import NotFoundError, RecordError, RequestRefusedError
+from flext_oracle_oic.errors import RecordError
 from flext_oracle_oic.keys import text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from flext_oracle_oic.client import Client
-    from flext_oracle_oic.dry_run import DryRunFile
 
 CREATE, UPDATE, CREATE_OR_UPDATE = "create", "update", "create_or_update"
 _NAME_COLUMNS = ("lookupName", "lookup_name", "lookup")
@@ -56,9 +53,31 @@ class Lookup:
 
     def is_like(self, there: Mapping[str, Any]) -> bool:
         """Whether the service holds just this."""
-        rows = [row.get("rowData") for row in there.get("rows") or []]
         described = self.description in (None, there.get("description") or "")
-        return there.get("columns") == self.columns and rows == self.rows and described
+        is_same = there.get("columns") == self.columns
+        return is_same and described and rows_of(there) == self.rows
+
+    def is_held_by(self, there: Mapping[str, Any] | None) -> bool:
+        """Whether the service holds these columns and rows, in whatever order.
+
+        A service that shows no rows of a lookup is believed.
+        """
+        if there is None:
+            return False
+        if "rows" not in there:
+            return True
+        is_same = there.get("columns") == self.columns
+        return is_same and sorted(rows_of(there)) == sorted(self.rows)
+
+
+def rows_of(there: Mapping[str, Any]) -> list[list[str]]:
+    """The rows of a lookup as the service shows it: `rows: [{rowData: […]}]`."""
+    out = []
+    for row in there.get("rows") or []:
+        data = row.get("rowData") if isinstance(row, dict) else row
+        listed = data if isinstance(data, list) else []
+        out.append([_cell(value) for value in listed])
+    return out
 
 
 def whole_lookup(record: Mapping[str, Any]) -> Lookup:
@@ -188,12 +207,7 @@ class LookupRows:
                     f"its columns are {', '.join(known)}; the rows have"
                     f" {', '.join(columns)}"
                 )
-            kept = {
-                row["rowData"][0]: [str(value) for value in row["rowData"]]
-                for row in there.get("rows") or []
-            }
-            kept |= {r.get(known[0], ""): [r.get(c, "") for c in known] for r in rows}
-            made = Lookup(name, known, list(kept.values()))
+            made = Lookup(name, known, _merged(rows_of(there), rows, known))
         else:
             listed = [[row.get(column, "") for column in columns] for row in rows]
             made = Lookup(name, columns, listed)
@@ -201,61 +215,22 @@ class LookupRows:
         return made
 
 
-class LookupWriter:
-    """Creates or replaces lookups.
+def _merged(
+    there: list[list[str]], rows: list[dict[str, str]], columns: list[str]
+) -> list[list[str]]:
+    """The rows that are there, those of a first column that was sent replaced.
 
-    Args:
-        client: The connection.
-        mode: create, update or create_or_update.
-        as_csv: Upload as CSV instead of sending JSON.
-        dry_run: The file that takes requests instead of the service.
+    What nobody sent stays as it is, also where several rows have one first column.
     """
-
-    def __init__(
-        self, client: Client, mode: str, dry_run: DryRunFile | None, *, as_csv: bool
-    ) -> None:
-        self._client = client
-        self._mode = mode
-        self._as_csv = as_csv
-        self._dry_run = dry_run
-
-    def there(self, name: str) -> dict[str, Any] | None:
-        """The lookup as the service holds it; None if it has none."""
-        try:
-            found = self._client.get("lookups", name)
-        except NotFoundError:
-            return None
-        return found if isinstance(found, dict) else None
-
-    def write(self, lookup: Lookup, there: Mapping[str, Any] | None) -> bool:
-        """Bring a lookup about; whether anything had to be sent.
-
-        Raises:
-            RecordError: `import_mode` forbids it, or the service refuses.
-        """
-        if there is not None and self._mode == CREATE:
-            if lookup.is_like(there):
-                return False  # an earlier run of ours made it
-            raise RecordError("it exists already, and import_mode is create")
-        if there is None and self._mode == UPDATE:
-            raise RecordError("it does not exist, and import_mode is update")
-        if there is not None and lookup.is_like(there):
-            return False
-        method = "POST" if there is None else "PUT"
-        request: dict[str, Any] = {"body": lookup.body()}
-        parts = ("lookups",) if there is None else ("lookups", lookup.name)
-        if self._as_csv:
-            parts = ("lookups", "archive")
-            request = {"file": (f"{lookup.name}.csv", lookup.csv())}
-        if self._dry_run is not None:
-            self._dry_run.add({"method": method, "path": "/".join(parts), **request})
-            return True
-        try:
-            # Sent twice it is the same lookup; a POST that had arrived is a 409 then,
-            # which the next look settles.
-            self._client.send(method, parts, **request)
-        except RequestRefusedError as error:
-            now = self.there(lookup.name)
-            if now is None or not lookup.is_like(now):
-                raise RecordError(f"{error.what}: {error.fix}") from error
-        return True
+    sent = {
+        row.get(columns[0], ""): [row.get(column, "") for column in columns]
+        for row in rows
+    }
+    waiting = dict(sent)
+    out = []
+    for row in there:
+        if not row or row[0] not in sent:
+            out.append(row)
+        elif row[0] in waiting:
+            out.append(waiting.pop(row[0]))
+    return [*out, *waiting.values()]

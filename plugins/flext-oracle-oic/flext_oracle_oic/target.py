@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, NoReturn
 
 from flext_singer import FlextSink, FlextTarget, RawRecords, entry_point
 from flext_singer.errors import TooManyErrorsError
 from singer_sdk import typing as th
 
-from flext_oracle_oic.artefacts import (
-    ConnectionWriter,
-    ErrorWriter,
-    IntegrationWriter,
-    Sender,
-)
+from flext_oracle_oic.artefacts import ConnectionWriter, ErrorWriter, Sender
 from flext_oracle_oic.client import Client
 from flext_oracle_oic.dry_run import DryRunFile
 from flext_oracle_oic.errors import OicError, RecordError
+from flext_oracle_oic.integrations import IntegrationWriter
+from flext_oracle_oic.keys import redacted
+from flext_oracle_oic.lookup_writing import LookupWriter
 from flext_oracle_oic.lookups import (
     CREATE,
     CREATE_OR_UPDATE,
     UPDATE,
     LookupRows,
-    LookupWriter,
     row_of,
     whole_lookup,
 )
+from flext_oracle_oic.packages import PackageWriter
+from flext_oracle_oic.schedules import ScheduleWriter
 from flext_oracle_oic.settings import ALIASES, CONNECTION, canonical, problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-KINDS = ("lookups", "lookup_rows", "connections", "integrations", "errors")
+KINDS = (
+    "lookups",
+    "lookup_rows",
+    "connections",
+    "integrations",
+    "integration_schedules",
+    "packages",
+    "projects",
+    "errors",
+)
 _MODES = {"create_only": CREATE, "update_only": UPDATE, "upsert": CREATE_OR_UPDATE}
 RESUBMITS_PER_REQUEST = 50
 
@@ -73,12 +83,36 @@ class OicSink(FlextSink):
         if self.kind == "errors":
             self._resubmit(records)
         else:
-            for raw, record in zip(records.raw, records.dicts(), strict=True):
+            for done, (raw, record) in enumerate(
+                zip(records.raw, records.dicts(), strict=True)
+            ):
                 try:
                     self._write(record, raw)
                 except RecordError as error:
-                    self._refusals.append((place(record), error.what, raw))
-        self._report()
+                    self._refuse(record, error.what, raw)
+                except OicError as error:
+                    self._stop(error, place(record), done)
+        self._report(len(records))
+
+    def _refuse(self, record: Mapping[str, Any], reason: str, raw: bytes) -> None:
+        if self.kind == "connections":
+            # The file of rejects is no place for passwords.
+            raw = json.dumps(redacted(record), default=str).encode()
+        self._refusals.append((place(record), reason, raw))
+
+    def _stop(self, error: OicError, where: str, done: int) -> NoReturn:
+        """End the run at a record, and say how far it came."""
+        accepted = max(0, done - len(self._refusals))
+        with contextlib.suppress(TooManyErrorsError):
+            self._report()
+        self.record_counter_metric.increment(accepted)
+        self.logger.error(
+            "%s: %d records accepted, then stopped at %s",
+            self.stream_name,
+            accepted,
+            where,
+        )
+        raise error
 
     def _write(self, record: Mapping[str, Any], raw: bytes) -> None:
         if self.kind == "lookup_rows":
@@ -89,47 +123,63 @@ class OicSink(FlextSink):
             self.rows.add(name, values, raw)
         elif self.kind == "lookups":
             lookup = whole_lookup(record)
-            writer = self.oic.lookup_writer
-            writer.write(lookup, writer.there(lookup.name))
+            self.oic.lookup_writer.write(lookup.name, lambda _: lookup)
         elif self.kind == "connections":
             self.oic.connection_writer.write(record)
+        elif self.kind == "integration_schedules":
+            self.oic.schedule_writer.write(record)
+        elif self.kind in {"packages", "projects"}:
+            self.oic.package_writer.write(self.kind, record)
         else:
             self.oic.integration_writer.write(record)
 
     def _resubmit(self, records: RawRecords) -> None:
         waiting: dict[str, bytes] = {}
-        for raw, record in zip(records.raw, records.dicts(), strict=True):
+        for done, (raw, record) in enumerate(
+            zip(records.raw, records.dicts(), strict=True)
+        ):
             key = record.get("id")
             if key in (None, ""):
-                self._refusals.append((place(record), "it has no id", raw))
+                self._refuse(record, "it has no id", raw)
                 continue
             waiting[str(key)] = raw
             if len(waiting) == RESUBMITS_PER_REQUEST:
-                self._resubmit_some(waiting)
+                self._resubmit_some(waiting, done + 1)
                 waiting = {}
         if waiting:
-            self._resubmit_some(waiting)
+            self._resubmit_some(waiting, len(records))
 
-    def _resubmit_some(self, waiting: dict[str, bytes]) -> None:
-        refused = ErrorWriter(self.oic.sender).write(list(waiting))
+    def _resubmit_some(self, waiting: dict[str, bytes], done: int) -> None:
+        try:
+            refused = ErrorWriter(self.oic.sender).write(list(waiting))
+        except OicError as error:
+            first, last = next(iter(waiting)), list(waiting)[-1]
+            self._stop(error, f"id={first} to id={last}", done - len(waiting))
         for key, reason in refused.items():
             self._refusals.append((f"id={key}", reason, waiting[key]))
 
     def finish(self) -> None:
         """Write the lookups whose rows have all come."""
         self._refusals = []
-        writer = self.oic.lookup_writer
+        done = 0
         for name in self.rows.names:
-            there = writer.there(name)
             try:
-                writer.write(self.rows.lookup(name, there), there)
+                self.oic.lookup_writer.write(
+                    name, functools.partial(self.rows.lookup, name)
+                )
             except RecordError as error:
                 for raw in self.rows.sources[name]:
                     self._refusals.append((f"lookup {name}", error.what, raw))
-        self._report()
+            except OicError as error:
+                self._stop(error, f"lookup {name}", done)
+            done += len(self.rows.sources[name])
+        self._report(done)
 
-    def _report(self) -> None:
+    def _report(self, count: int = 0) -> None:
         """Reject what was not accepted, every one of it.
+
+        Args:
+            count: Records that this is about.
 
         Raises:
             TooManyErrorsError: More than `max_errors`; all rejects are written first.
@@ -141,9 +191,16 @@ class OicSink(FlextSink):
             except TooManyErrorsError as error:
                 self.logger.error("%s: %s: %s", self.stream_name, where, reason)  # noqa: TRY400 - one line for each
                 first = first or error
+        accepted = count - len(self._refusals)
         self._refusals = []
-        if first is not None:
-            raise first
+        if first is None:
+            return
+        if count and self.kind != "lookup_rows":
+            self.record_counter_metric.increment(accepted)
+            self.logger.error(
+                "%s: %d of %d records accepted", self.stream_name, accepted, count
+            )
+        raise first
 
 
 def place(record: Mapping[str, Any]) -> str:
@@ -167,8 +224,9 @@ class TargetOracleOic(FlextTarget):
             th.CustomType({"type": ["object", "string", "null"]}),
             title="Kinds of objects",
             description=(
-                "{stream or *: kind}: lookups, lookup_rows, connections, integrations"
-                " or errors; default the stream's name."
+                "{stream or *: kind}: lookups, lookup_rows, connections, integrations,"
+                " integration_schedules, packages, projects or errors; default the"
+                " stream's name."
             ),
         ),
         th.Property(
@@ -282,6 +340,16 @@ class TargetOracleOic(FlextTarget):
             replaces_active=bool(self.config.get("replace_active")),
             timeout_seconds=float(self.config.get("activation_timeout_seconds") or 300),
         )
+
+    @functools.cached_property
+    def schedule_writer(self) -> ScheduleWriter:
+        """What starts and stops schedules."""
+        return ScheduleWriter(self.sender)
+
+    @functools.cached_property
+    def package_writer(self) -> PackageWriter:
+        """What imports packages and projects."""
+        return PackageWriter(self.sender, str(self.config["import_mode"]))
 
     def commit(self) -> None:
         """Write the lookups whose rows were collected; all else is done."""

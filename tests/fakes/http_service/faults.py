@@ -23,6 +23,7 @@ KINDS = (
     "drip",
     "truncated",
     "gzip_truncated",
+    "gzip_bomb",
     "login_page",
     "empty",
     "null",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import json
 import socket
 import threading
 import time
+import zlib
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -136,6 +138,18 @@ class Handler(BaseHTTPRequestHandler):
             reply.headers["Content-Encoding"] = "gzip"
             self.send_head(reply, len(packed))
             self.wfile.write(packed)
+        elif kind == "gzip_bomb":
+            # 8 GiB of zeros: one block after the other, the same bytes each time.
+            packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+            block = packer.compress(bytes(2**24)) + packer.flush(zlib.Z_FULL_FLUSH)
+            again = packer.compress(bytes(2**24)) + packer.flush(zlib.Z_FULL_FLUSH)
+            reply.headers["Content-Encoding"] = "gzip"
+            self.send_head(reply, len(block) + 511 * len(again))
+            with contextlib.suppress(OSError):  # a client that hangs up is right
+                self.wfile.write(block)
+                for _ in range(511):
+                    self.wfile.write(again)
+            self.close_connection = True
         elif kind == "drip" and fault:
             self.send_head(reply, len(payload))
             step = max(1, len(payload) // 20)

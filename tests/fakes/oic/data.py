@@ -40,6 +40,7 @@ class Contents:
         self.audit = [self.audit_record(n) for n in range(15)]
         self.resubmits: dict[str, int] = {}
         self.archives: dict[str, bytes] = {}
+        self.schedules: dict[str, str] = {}
         self.activations: dict[str, float] = {}
 
     def when(self, minutes: int) -> dt.datetime:

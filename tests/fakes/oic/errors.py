@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from html import escape
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+
+from fakes.http_service.handler import Reply, dump
 
 if TYPE_CHECKING:
     from fakes.oic.switches import Switches
@@ -30,3 +33,14 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not a fault of ours
             switches.error_details
         ]
         return out
+
+    def reply(self, switches: Switches) -> Reply:
+        """The answer, in the form of `error_body`."""
+        if switches.error_body == "text":
+            return Reply(self.status, self.detail.encode(), "text/plain")
+        if switches.error_body == "html":
+            page = f"<html><body>{escape(self.detail)}</body></html>"
+            return Reply(self.status, page.encode(), "text/html")
+        if switches.error_body == "empty":
+            return Reply(self.status)
+        return Reply(self.status, dump(self.body(switches)))

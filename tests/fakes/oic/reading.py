@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import re
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 from fakes.oic.errors import Refused
@@ -57,6 +59,8 @@ class Reading:
         self.contents = contents
         self.switches = switches
         self.lists = 0
+        self.monitored = 0
+        self.edits = 0
 
     def page(
         self, rows: list[Row], query: dict[str, str]
@@ -116,7 +120,34 @@ class Reading:
             if self.switches.details != "absent":
                 row["trackingVariables"] = empty
         is_kebab = self.switches.keys in {"kebab", "mixed"}
-        return shape(row, self.switches, is_kebab=is_kebab)
+        answer = shape(row, self.switches, is_kebab=is_kebab)
+        if kind == "lookups" and self.edits != self.switches.lookup_edits:
+            self.edit(key)
+        return answer
+
+    def edit(self, key: str) -> None:
+        """Someone else's edit, after an answer was made and before the next request."""
+        self.edits += 1
+        row = self.contents.find("lookups", key)
+        added = {"rowData": [f"edit{self.edits}", *["by hand"] * 9]}
+        added["rowData"] = added["rowData"][: len(row["columns"])]
+        row["rows"] = [*row["rows"], added]
+        row["rowCount"] = len(row["rows"])
+        row["lastUpdated"] = self.contents.clock.now()
+
+    def archive(self, key: str) -> bytes:
+        """An integration as it is exported: a zip."""
+        if self.contents.find("integrations", key) is None:
+            raise Refused(404, f"integrations {key} was not found.")
+        content = self.contents.archives.get(key)
+        if content is None:
+            out = io.BytesIO()
+            with zipfile.ZipFile(out, "w") as file:
+                size = self.switches.archive_mebibytes * 2**20
+                file.writestr("icspackage/project.xml", key)
+                file.writestr("icspackage/resources", bytes(range(256)) * (size // 256))
+            content = out.getvalue()
+        return content[: len(content) // 2] if self.switches.archive_cut else content
 
     def schedule(self, key: str) -> Any:
         row = self.contents.find("integrations", key)
@@ -127,7 +158,7 @@ class Reading:
             "name": f"schedule of {row['code']}",
             "frequency": "FREQ=DAILY;BYHOUR=3",
             "scheduleTZ": "UTC",
-            "state": "ACTIVE",
+            "state": self.contents.schedules.get(key, self.switches.schedule_state),
             "startDate": row["created"],
         }
         return shape(out, self.switches, is_kebab=self.switches.keys == "kebab")
@@ -164,6 +195,10 @@ class Reading:
 
     def monitoring(self, rows: list[Row], query: dict[str, str], by: str) -> Any:
         self.lists += 1
+        self.monitored += 1
+        if self.monitored == self.switches.instances_move:
+            moved = sorted(rows, key=lambda r: r[by], reverse=True)[len(rows) // 2]
+            moved[by] = self.contents.clock.now()
         wanted = parse_q(query.get("q"), INSTANCE_KEYS | {"recoverable"})
         start, end = self.window(wanted)
         found = [
@@ -188,7 +223,15 @@ class Reading:
                     self.switches,
                 )
             query = query | {"offset": str(wall)}
+        if query.get("groupBy"):
+            counts: dict[str, int] = {}
+            for row in found:
+                name = row.get("integrationId") or row["integration"]["code"]
+                counts[name] = counts.get(name, 0) + 1
+            found = [{"name": n, "noOfMessages": c} for n, c in counts.items()]
         part, offset, limit = self.page(found, query)
+        if query.get("fields") in {"id", "runId"}:
+            part = [{query["fields"]: row[query["fields"]]} for row in part]
         more = {
             "hasMore": offset + len(part) < len(found),
             "totalRecordsCount": len(found),
@@ -236,7 +279,12 @@ class Reading:
         }
         return listing(part, more, self.switches)
 
-    def activity(self, key: str) -> Any:
+    def activity(self, key: str, path: str) -> Any:
+        paths = self.switches.activity_paths
+        if not paths:
+            paths = "old" if self.contents.profile == "gen2" else "both"
+        if paths not in {"both", {"activityStream": "old"}.get(path, "details")}:
+            raise Refused(404, "Not found.")
         row = next((r for r in self.contents.instances if r["id"] == key), None)
         if row is None:
             raise Refused(404, "No such instance.")

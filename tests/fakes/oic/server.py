@@ -112,11 +112,12 @@ class OicHandler(Handler):
                 return Reply(200, dump({"items": [], "hasMore": False}))
             return self.guarded(method, parts.path, query, body)
         except Refused as refused:
-            return Reply(refused.status, dump(refused.body(service.switches)))
+            return refused.reply(service.switches)
 
     def error(self, status: int, headers: dict[str, str]) -> Reply:
-        body = Refused(status, "Injected.").body(self.server.service.switches)
-        return Reply(status, dump(body), headers=headers)
+        reply = Refused(status, "Injected.").reply(self.server.service.switches)
+        reply.headers |= headers
+        return reply
 
     def guarded(
         self, method: str, path: str, query: dict[str, str], body: bytes
@@ -144,6 +145,10 @@ class OicHandler(Handler):
             raise Refused(400, "Illegal character in path.")
         rest = [unquote(part) for part in raw.split("/") if part]
         service.writing.settle()
+        if method == "GET" and rest[2:] == ["archive"] and rest[0] == "integrations":
+            headers = {"Content-Disposition": 'attachment; filename="export.iar"'}
+            content = service.reading.archive(rest[1])
+            return Reply(200, content, "application/octet-stream", headers)
         if method in {"GET", "HEAD"}:
             return Reply(200, dump(self.read(rest, query)))
         return self.write(method, rest, query, body)
@@ -164,6 +169,8 @@ class OicHandler(Handler):
         service = self.server.service
         reading = service.reading
         match rest:
+            case ["projects", *_] if service.profile == "gen2":
+                raise Refused(404, "Not found.")
             case [kind] if kind in DESIGN_KINDS:
                 return reading.design_list(kind, query)
             case ["integrations", key, "schedule"]:
@@ -176,12 +183,21 @@ class OicHandler(Handler):
                 return reading.monitoring(
                     service.contents.instances, query, "lastTrackedTime"
                 )
-            case ["monitoring", "instances", key, "activityStreamDetails"]:
-                return reading.activity(key)
-            case ["monitoring", "instances", key]:
-                found = [r for r in service.contents.instances if r["id"] == key]
+            case [
+                "monitoring",
+                "instances",
+                key,
+                "activityStreamDetails" | "activityStream" as path,
+            ]:
+                return reading.activity(key, path)
+            case ["monitoring", "instances" | "errors" as kind, key]:
+                rows = getattr(service.contents, kind)
+                found = [r for r in rows if r["id"] == key]
                 if found:
-                    return shape(found[0], service.switches, is_kebab=False)
+                    row = dict(found[0])
+                    if query.get("return") == "minimal" and kind == "instances":
+                        row |= {"integrationName": "not known", "projectFound": False}
+                    return shape(row, service.switches, is_kebab=False)
             case ["monitoring", "errors"]:
                 return reading.monitoring(
                     service.contents.errors, query, "lastTrackedTime"
@@ -206,6 +222,8 @@ class OicHandler(Handler):
         content_type = self.headers.get("Content-Type", "")
         if rest[1:] == ["archive"]:
             return writing.archive(method, rest[0], body, content_type)
+        if rest[2:3] == ["schedule"] and method == "POST":
+            return writing.schedule(rest[1], rest[3])
         data: Any = {}
         if body:
             try:

@@ -56,6 +56,31 @@ class Switches:
     """`string` ("HTTP 409 Conflict"), `int` or `absent`."""
     error_details: str = "list"
     """`list`, `object` or `null` for o:errorDetails."""
+    error_body: str = "json"
+    """`json`, `text` (text/plain), `html` or `empty`."""
+    links: str = "list"
+    """`list`, or `object` with @rel and @href (ICS)."""
+    duplicates: bool = False
+    """Each list answer repeats its first row."""
+    lookup_edits: int = 0
+    """So many reads of a lookup are each followed by someone's edit; -1 for all."""
+    dependents_warning: bool = False
+    """A changed connection has active dependents: 200 and a warning."""
+    activation_mode: str = "async"
+    """`async`, or `sync`: the answer comes when the activation has ended."""
+    activity_paths: str = ""
+    """`both`, `details` (the deprecated one is a 404) or `old`; by default Gen 2 has
+    the old one, Integration 3 both."""
+    archive_mebibytes: int = 0
+    """Size of an exported archive; 0 is small."""
+    archive_cut: bool = False
+    """Exported archives end in their middle, and their length says so too."""
+    resubmit_answer: str = "as_asked"
+    """`as_asked` (a body with return=sync), or `202`: always without a body."""
+    schedule_state: str = "ACTIVE"
+    """State that a schedule is in at first."""
+    instances_move: int = 0
+    """After so many monitoring answers an instance in the middle goes on."""
     reorder_after_lists: int = 0
     """After so many list answers the last row moves to the front."""
 

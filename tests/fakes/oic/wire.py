@@ -24,6 +24,9 @@ def kebab(name: str) -> str:
 def shape(value: Any, switches: Switches, *, is_kebab: bool) -> Any:
     """A row as this server writes it."""
     if isinstance(value, dict):
+        if switches.links == "object" and isinstance(value.get("links"), list):
+            links = {"@rel": "self", "@href": "https://oic.example.com"}
+            value = value | {"links": links}
         return {
             kebab(name) if is_kebab else name: shape(item, switches, is_kebab=is_kebab)
             for name, item in value.items()
@@ -42,6 +45,8 @@ def listing(
 ) -> dict[str, Any]:
     """A list answer in the key style and the wrapper of the switches."""
     is_kebab = switches.keys == "kebab"
+    if switches.duplicates and rows:
+        rows = [rows[0], *rows]
     body = {"items": rows, **more, "links": []}
     shaped = shape(body, switches, is_kebab=is_kebab)
     # hasMore and limit are never text.

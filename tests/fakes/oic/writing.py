@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 from fakes.http_service.handler import Reply, dump
@@ -92,6 +93,8 @@ class Writing:
                 known[change["propertyName"]]["propertyValue"] = change["propertyValue"]
         row["lastUpdated"] = self.contents.clock.now()
         slim = {k: v for k, v in row.items() if k != "securityProperties"}
+        if self.switches.dependents_warning:
+            slim["warning"] = "It is used by active integrations."
         return self.done(f"patch connection {key}", slim)
 
     def connection_test(self, key: str) -> Reply:
@@ -109,8 +112,11 @@ class Writing:
         content = body.split(b"\r\n\r\n", 1)[1]
         if kind == "lookups":
             return self.lookup_csv(method, name, content.rsplit(b"\r\n--", 1)[0])
+        content = content.rsplit(b"\r\n--", 1)[0]
         if not content.startswith(b"PK"):
             raise Refused(400, "Not an archive.")
+        if kind in {"packages", "projects"}:
+            return self.package(method, kind, name, content)
         code, _, version = name.partition("_")
         key = f"{code}|{version or '01.00.0000'}"
         existing = self.contents.find("integrations", key)
@@ -135,6 +141,46 @@ class Writing:
         reply = self.done(f"import {key}", status=204)
         reply.headers["Location"] = f"/ic/api/integration/v1/integrations/{key}"
         return reply
+
+    def package(self, method: str, kind: str, name: str, content: bytes) -> Reply:
+        """POST of what is there is a 409, PUT of what is not a 404."""
+        existing = self.contents.find(kind, name)
+        if method == "PUT" and kind == "projects":
+            raise Refused(405, "Method not allowed.")
+        if method == "POST" and existing:
+            raise Refused(409, f"{name} already exists.")
+        if method == "PUT" and existing is None:
+            raise Refused(404, f"{name} was not found.")
+        for part in (existing or {}).get("integrations", ()):
+            row = self.contents.find("integrations", part["id"])
+            if row and row["status"] == "ACTIVATED":
+                raise Refused(412, f"Integration {row['id']} is active.")
+        if existing is None:
+            now = self.contents.clock.now()
+            self.contents.rows[kind].append(
+                {"id": name, "code": name, "name": name, "lastUpdated": now}
+            )
+        self.contents.archives[name] = content
+        return self.done(f"import {kind} {name}", {"id": name, "name": name})
+
+    def schedule(self, key: str, action: str) -> Reply:
+        """Starting twice is a 412, without a schedule it is a 404."""
+        row = self.contents.find("integrations", key)
+        if row is None or not row["scheduleDefinedFlag"]:
+            raise Refused(404, "No schedule.")
+        reach = {
+            "start": ({"STOPPED"}, "ACTIVE"),
+            "stop": ({"ACTIVE", "PAUSED"}, "STOPPED"),
+            "pause": ({"ACTIVE"}, "PAUSED"),
+            "resume": ({"PAUSED"}, "ACTIVE"),
+        }
+        if action not in reach:
+            raise Refused(404, "Not found.")
+        state = self.contents.schedules.get(key, self.switches.schedule_state)
+        if state not in reach[action][0]:
+            raise Refused(412, f"Schedule is {state}.")
+        self.contents.schedules[key] = reach[action][1]
+        return self.done(f"{action} schedule {key}")
 
     def lookup_csv(self, method: str, name: str, content: bytes) -> Reply:
         import csv  # noqa: PLC0415 - only this one answer needs it
@@ -174,10 +220,13 @@ class Writing:
         self.contents.activations[key] = (
             self.contents.clock.seconds() + self.switches.activation_seconds
         )
-        return self.done(
-            f"activate {key}",
-            {"status": "ACTIVATION_INPROGRESS", "lockedFlag": False, "links": []},
-        )
+        body = {"status": row["status"], "lockedFlag": False, "links": []}
+        if self.switches.activation_mode == "sync":
+            self.applied.append(f"activate {key}")
+            time.sleep(self.switches.activation_seconds)
+            self.settle()
+            return Reply(200, dump(body | {"status": row["status"]}))
+        return self.done(f"activate {key}", body)
 
     def activation_status(self, key: str) -> Any:
         row = self.contents.find("integrations", key)
@@ -211,7 +260,7 @@ class Writing:
                     row["status"] = "RESUBMITTED"
                     row["lastTrackedTime"] = self.contents.clock.now()
         what = f"resubmit {','.join(accepted)}"
-        if query.get("return") != "sync":
+        if query.get("return") != "sync" or self.switches.resubmit_answer == "202":
             return self.done(what, status=202)
         body = {
             "acceptedIds": accepted,

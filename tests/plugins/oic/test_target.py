@@ -243,6 +243,10 @@ def test_an_active_integration_is_replaced_only_when_that_is_asked_for(
     both = {**record, "status": "ACTIVATED"}
     accepted(write(stand, tmp_path, "integrations", [both]))
     stand.applied.clear()
+    accepted(write(stand, tmp_path, "integrations", [both]))
+    assert stand.applied == []  # it is what is there already
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("more", "z")
     refused(write(stand, tmp_path, "integrations", [record]), "set replace_active")
     assert stand.applied == []
     accepted(write(stand, tmp_path, "integrations", [record], replace_active=True))
