@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,8 @@ def ui(port: int, address: str | None) -> int:
     command += ["--host", HOST, "--port", str(port), "--metadata", str(described)]
     command += ["--setting", "default_page_size", "50"]
     report.say(f"serving {path} on {HOST} only; Ctrl-C ends it")
+    # SIGTERM too must not leave the server behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return subprocess.run(command, check=False).returncode  # noqa: S603 - ours
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -210,7 +211,6 @@ def test_a_place_that_cannot_be_written_is_named_and_keeps_its_page(project):
     assert (project / "file").read_text() == "mine"
 
 
-@pytest.mark.servers
 def test_a_store_that_cannot_be_read_is_told_without_its_password(project):
     address = "postgresql://reader:canary@127.0.0.1:1/flexcore"
     for command in ("report", "ui"):
@@ -228,6 +228,26 @@ def test_the_report_needs_no_project_where_a_store_is_named(project, tmp_path_fa
     assert (elsewhere / "report.html").is_file()
 
 
+def test_the_ui_takes_its_server_along_when_it_is_stopped(project):
+    process = subprocess.Popen(
+        ["flexcore-gen", "ui", "--port", "0"],
+        cwd=project,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process.stderr:
+        for line in process.stderr:
+            if found := re.search(r"running on http://127\.0\.0\.1:(\d+)", line):
+                break
+        process.terminate()
+        # The pipe ends when nobody holds it: the server is gone too.
+        process.stderr.read()
+    assert process.wait(20) == 0
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", int(found[1]))) != 0
+
+
+@pytest.mark.servers
 def test_the_ui_serves_the_store_on_this_host_only(project, browser):
     process = subprocess.Popen(
         ["flexcore-gen", "ui", "--port", "0"],
