@@ -9,7 +9,7 @@ from flext_singer import FlextStream
 
 from flext_oracle_oic import windows
 from flext_oracle_oic.catalogue import SPECS
-from flext_oracle_oic.errors import NotFoundError, TransientError
+from flext_oracle_oic.errors import NotFoundError, OicError, TransientError
 from flext_oracle_oic.keys import instant, text
 from flext_oracle_oic.paging import Page
 from flext_oracle_oic.records import BadRowError, record, schema
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flext_oracle_oic.tap import TapOracleOic
 
 DEFAULT_PAGE_SIZE = 100
+OLD_ACTIVITY = "activityStream"
 DEFAULT_LOOKBACK_SECONDS = 300
 DEFAULT_RETENTION_DAYS = 32
 #: How far inside the retention period a read begins, so that no clock puts it before.
@@ -293,6 +294,8 @@ class ActivityStream(WindowedStream):
     def __init__(self, tap: TapOracleOic, spec: StreamSpec) -> None:
         super().__init__(tap, spec)
         self.instances = WindowedStream(tap, SPECS[str(spec.parent)])
+        self.paths = [spec.path, (*spec.path[:-1], OLD_ACTIVITY)]
+        self.answered = self.silent = 0
 
     def get_records(self, context: Context | None) -> Iterator[dict[str, Any]]:
         """Yields the steps of each instance in reach, parents before children."""
@@ -300,24 +303,53 @@ class ActivityStream(WindowedStream):
         for instances in self.instances.windows(self.start(context, now), now):
             for instance in instances:
                 yield from self.records_of(self.activity(instance))
+        if self.silent and not self.answered:
+            raise OicError(
+                f"none of {self.silent} instances has an activity stream: neither path"
+                " is there",
+                where=f"GET {'/'.join(self.spec.path)}",
+                fix="leave activity_stream out, or ask Oracle which path the instance"
+                " has",
+            )
 
     def activity(self, instance: dict[str, Any]) -> Iterator[Any]:
         """Yields the steps of one instance."""
         key = instance["id"]
-        path = [part.replace("{}", key) for part in self.spec.path]
         try:
-            answer = self.client.get(*path, timezone="UTC")
+            answer = self.asked(key)
         except NotFoundError:
             return  # purged, or never traced
         except TransientError as error:
             self.reject(f"instanceId={key}", error.what, None)
             return
-        page = Page(answer, f"GET {'/'.join(path)}")
+        page = Page(answer, f"GET {'/'.join(self.paths[0])}")
         time = instance[str(self.instances.spec.time)]
         for step in steps(key, page.rows):
             if isinstance(step, dict):
                 step[str(self.spec.time)] = time
             yield step
+
+    def asked(self, key: str) -> Any:  # noqa: ANN401 - JSON
+        """The activity of an instance, from the path that this service has.
+
+        Gen 2 has the old one, which Integration 3 deprecates.
+
+        Raises:
+            NotFoundError: Neither has it.
+        """
+        for path in list(self.paths):
+            parts = [part.replace("{}", key) for part in path]
+            try:
+                answer = self.client.get(*parts, timezone="UTC")
+            except NotFoundError:
+                continue
+            if not self.answered:
+                self.paths = [path]  # it is there: the other one need not be asked
+            self.answered += 1
+            return answer
+        self.client.get("monitoring", "instances", key)  # a 404 once it was purged
+        self.silent += 1
+        raise NotFoundError(f"instance {key} has no activity stream")
 
 
 def steps(instance: str, rows: list[Any]) -> Iterator[Any]:

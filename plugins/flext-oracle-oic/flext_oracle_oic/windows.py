@@ -24,6 +24,7 @@ logger = logging.getLogger("flext-oracle-oic")
 #: Rows that a window may hold. MCP clients met the ceiling at an offset of 500.
 MOST_ROWS = 450
 _AIM_ROWS = 400
+MAX_PASSES = 5
 SECOND = dt.timedelta(seconds=1)
 
 
@@ -99,10 +100,18 @@ class WindowReader:
         # Without a total, more than one page may be more than can be paged.
         return first.has_more is True
 
-    def _rest(self, window: Window, first: Page) -> list[Any]:
-        """All rows of a window, whose first page is there already."""
+    def _rest(self, window: Window, first: Page, turn: int = 1) -> list[Any]:
+        """All rows of a window, whose first page is there already.
+
+        A row that goes on while pages are read leaves the window, or moves to its
+        front, and another one slips past the page's end. The total, or a row that
+        comes with two pages, tells: then the window is read again.
+        """
         rows = list(first.rows)
         page = first
+        totals = {first.total}
+        seen = {_identity(row) for row in rows}
+        repeats = 0
         while page.has_more is True or (page.has_more is None and page.rows):
             if first.total is not None and len(rows) >= first.total:
                 break
@@ -117,9 +126,22 @@ class WindowReader:
                     where=f"{self.where}, {window}",
                 )
             rows += page.rows
-        distinct = len({_identity(row) for row in rows})
+            totals.add(page.total)
+            came = {_identity(row) for row in page.rows}
+            repeats += len(came & seen)
+            seen |= came
+        distinct = len(seen)
         if page.has_more is True and distinct < (first.total or distinct + 1):
             raise self._unreadable(window, first.total)
+        if len(rows) > len(first.rows) and (repeats or len(totals) > 1):
+            if turn == MAX_PASSES:
+                raise OicError(
+                    f"the window changed each of {MAX_PASSES} times it was read",
+                    where=f"{self.where}, {window}",
+                    fix="run again when less is going on, or lower max_window_rows",
+                )
+            again = Page(self.ask(window.query(), 0), self.where)
+            return rows + self._rest(window, again, turn + 1)
         if first.total is not None and distinct < first.total:
             # What moved out of the window meanwhile is met again later on.
             logger.info(
@@ -155,7 +177,7 @@ class WindowReader:
                 rows = self._rest(part, first)
             else:
                 rows = list(self._by_code(part, first.total))
-            found += len(rows)
+            found += len({_identity(row) for row in rows})
             yield from rows
         if total is not None and found < total:
             raise self._unreadable(window, total)
@@ -173,7 +195,7 @@ class WindowReader:
             if self._is_too_much(first):
                 raise self._unreadable(part, first.total)
             rows = self._rest(part, first)
-            found += len(rows)
+            found += len({_identity(row) for row in rows})
             yield from rows
         if total is not None and found < total:
             raise self._unreadable(window, total)

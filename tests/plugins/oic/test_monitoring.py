@@ -7,6 +7,7 @@ import json
 import logging
 
 import pytest
+from fakes.oic.tokens import USER
 from flext_oracle_oic.errors import OicError
 from flext_oracle_oic.streams import steps
 from servers.oic_commands import Run, read
@@ -252,3 +253,27 @@ def test_history_has_one_row_per_period(stand):
 def test_activity_is_only_read_when_it_is_asked_for(stand):
     read(stand, INSTANCES)
     assert not stand.requests("activityStream")
+
+
+@pytest.mark.parametrize("turn", range(2, 14))
+def test_an_instance_that_goes_on_between_two_pages_hides_no_other(start, turn):
+    stand = start(instances=1200, instances_move=turn)
+    run = read(stand, INSTANCES)
+    moved = {r["id"] for r in stand.truth("instances")} - set(run.ids(INSTANCES))
+    assert moved == set()
+
+
+@pytest.mark.parametrize(
+    ("profile", "paths"), [("gen2", ""), ("oic3", "both"), ("oic3", "details")]
+)
+def test_activity_comes_from_the_path_that_the_service_has(start, profile, paths):
+    stand = start(profile, instances=4, activity_paths=paths)
+    settings = {"auth_method": "basic", "username": USER[0], "password": USER[1]}
+    run = read(stand, "activity_stream", **(settings if profile == "gen2" else {}))
+    assert len(run.records("activity_stream")) == 4 * 30
+
+
+def test_no_activity_at_all_is_an_error_and_not_an_empty_stream(start):
+    stand = start(instances=4, activity_paths="none")
+    with pytest.raises(OicError, match="none of 4 instances"):
+        read(stand, "activity_stream")
