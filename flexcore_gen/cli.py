@@ -27,6 +27,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "generate": ("generate", "generate", "Render every file of the project."),
     "check": ("generate", "check", "Fail if generate would change anything."),
     "diff": ("diff", "diff", "Show what differs between two environments."),
+    "promote": (
+        "promote",
+        "promote",
+        "Give an environment the image that another one runs.",
+    ),
     "explain": ("explain", "explain", "Show which lines made a rendered file."),
     "dbt-models": (
         "dbt_models",

@@ -184,7 +184,7 @@ def test_each_secret_is_a_mounted_file_and_none_is_a_variable(generate):
         assert "secretKeyRef" not in entry.get("valueFrom", {})
 
 
-def test_a_pod_finds_the_secrets_of_its_pipeline_and_no_other(generate, tmp_path):
+def test_a_pod_finds_the_secrets_of_its_pipeline_and_no_other(generate):
     other = '  hr: {system: ldap, url: "ldaps://h", bind_password: "${HR_PASSWORD}"}\n'
     text = ECOSYSTEM.replace("environments:", other + "environments:", 1)
     text += """  - name: people
