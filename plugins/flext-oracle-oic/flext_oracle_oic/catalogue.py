@@ -39,6 +39,7 @@ class StreamSpec:
         parent: Stream that a child's ids come from.
         statuses: What `status` may be asked for, for windowed streams.
         is_default: Read when no streams are named.
+        is_gen_2: Gen 2 has it as well as Integration 3.
     """
 
     name: str
@@ -52,6 +53,7 @@ class StreamSpec:
     parent: str | None = None
     statuses: tuple[str, ...] = ()
     is_default: bool = True
+    is_gen_2: bool = True
 
 
 def _fields(
@@ -209,6 +211,7 @@ SPECS = {
                 "smartTags links",
                 "state origin",
             ),
+            is_gen_2=False,
         ),
         StreamSpec(
             "certificates",

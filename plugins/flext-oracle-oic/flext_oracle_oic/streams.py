@@ -89,7 +89,18 @@ class DesignStream(OicStream):
         wanted = self.config.get("details")
         if self.spec.details and (wanted is None or wanted):
             rows = self.detailed(rows)
-        yield from self.records_of(rows)
+        try:
+            yield from self.records_of(rows)
+        except NotFoundError:
+            # Only Integration 3 asks for the instance's name, and answers to a wrong
+            # one with 404.
+            if self.spec.is_gen_2 or self.config.get("integration_instance"):
+                raise
+            self.logger.warning(
+                "%s: this instance is of Gen 2, which has none (404, and no"
+                " integration_instance is set)",
+                self.name,
+            )
 
     def detailed(self, rows: Iterator[Any]) -> Iterator[Any]:
         """Yields rows with what their own pages add."""

@@ -312,3 +312,17 @@ def test_no_request_is_wasted(stand):
     lists = [path for path in stand.requests("/ic/api/") if "limit=" in path]
     assert len(lists) == 3  # 130 integrations in two pages, 12 lookups in one
     assert len(stand.requests("/ic/api/", "design")) == 3
+
+
+def test_gen2_is_read_whole_although_it_has_no_projects(start, caplog):
+    stand = start("gen2", instances=20)
+    given = {**stand.basic, "integration_instance": None}
+    run = read(stand, "projects", "packages", **given)
+    assert run.ids("packages", "name")
+    assert not run.records("projects")
+    assert "projects: this instance is of Gen 2, which has none" in caplog.text
+
+
+def test_a_list_that_is_not_there_is_an_error_where_it_should_be(stand):
+    with pytest.raises(OicError):
+        read(stand, "projects", integration_instance="other")
