@@ -1,6 +1,7 @@
 """How long `flexcore-gen` needs for many pipelines.
 
     python benchmarks/generate.py [sizes...]        default: 50 500 5000
+    python benchmarks/generate.py 500 --plain       nothing that deploys
     python benchmarks/generate.py 500 --meltano     also Meltano's own start-up
 
 Each size is a project of its own with one file per pipeline (extract, transform,
@@ -59,6 +60,7 @@ def main() -> None:
     """Prints one line per size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", type=int, nargs="*", default=[50, 500, 5000])
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--meltano", action="store_true")
     arguments = parser.parse_args()
     header = ("pipelines", "first", "again", "check", "one more", "diff", "MB")
@@ -67,7 +69,7 @@ def main() -> None:
     for size in arguments.sizes:
         with tempfile.TemporaryDirectory() as name:
             root = Path(name)
-            write_project(root, size)
+            write_project(root, size, is_deployed=not arguments.plain)
             first = timed(root, "generate")
             again = timed(root, "generate")
             check = timed(root, "check")
@@ -83,8 +85,8 @@ def main() -> None:
                 print_meltano(root)
 
 
-def write_project(root: Path, size: int) -> None:
-    """An ecosystem with `size` pipelines."""
+def write_project(root: Path, size: int, *, is_deployed: bool) -> None:
+    """An ecosystem with `size` pipelines, two of its environments deployed or not."""
     lines = ["version: 1", "project: benchmark", "connections:"]
     lines += [
         f"  oracle-{number}: {{system: oracle, host: db{number}.example.com, "
@@ -116,7 +118,8 @@ def write_project(root: Path, size: int) -> None:
             f"  customers-{number}: {{sync-wms: {{batch_size: 100}}}}"
             for number in range(0, size, 10)
         ]
-        lines.append(DEPLOYED)
+        if is_deployed:
+            lines.append(DEPLOYED)
         (root / f"config/{environment}.yaml").write_text("\n".join(lines) + "\n")
     (root / "pipelines").mkdir()
     for number in range(size):

@@ -39,18 +39,17 @@ def promote(before: str, after: str, path: Path) -> int:
     if old == new:
         report.say(f"{after} has {new.reference} already")
         return 0
-    root = path if path.is_dir() else path.parent
-    overlay = root / "config" / f"{after}.yaml"
-    text = ""
+    # An overlay may be a .yml or .json as well; its mark knows.
+    name = Path(target.mark.file).name if target.mark else f"{after}.yaml"
+    overlay = ecosystem.folder / "config" / name
     try:
-        if target.mark:
-            overlay = Path(target.mark.file)
-            text = overlay.read_bytes().decode()
+        text = overlay.read_bytes().decode() if target.mark else ""
         _replace(overlay, with_image(text, new, str(overlay)))
     except OSError as error:
         raise FlexCoreError(
             f"cannot rewrite it: {error.strerror}",
             where=str(overlay),
+            fix="make the file and its folder writable, and run it again",
             exit_code=EXIT_NOT_WRITTEN,
         ) from error
     report.answer(f"{overlay}: {old.reference} → {new.reference}")

@@ -25,6 +25,7 @@ _LEFT_OUT = (
     "transform/dbt_packages/",
     ".flexcore/",
     "deploy/airflow/requirements.txt",
+    "deploy/deploy.sh",
 )
 
 

@@ -1,5 +1,6 @@
 """An image goes from one environment to the next, and nothing else moves."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,18 @@ def test_an_environment_without_an_overlay_gets_one(project):
     assert promote(project, "test", "production").returncode == 0
     written = yaml.safe_load((project / "config/production.yaml").read_text())
     assert written["deploy"]["image"]["digest"] == DIGEST
+
+
+def test_the_overlay_is_found_from_any_folder_and_in_any_of_its_forms(project):
+    overlay = project / "config/production.json"
+    overlay.write_text('{"deploy": {"namespace": "live"}}')
+    done = promote(project.parent, "test", "production", project / "ecosystem.yaml")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(overlay.read_text())["deploy"]["image"]["digest"] == DIGEST
+    assert sorted(path.name for path in overlay.parent.iterdir()) == [
+        "production.json",
+        "test.yaml",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import httpx
+from flext_singer.request_spacing import Spacing
 
 from flext_oracle_oic.answers import (
     TRANSIENT_STATUS,
@@ -42,7 +43,6 @@ from flext_oracle_oic.errors import (
     UnknownOutcomeError,
 )
 from flext_oracle_oic.hosts import checked_origin, is_design_host
-from flext_oracle_oic.pacing import Spacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

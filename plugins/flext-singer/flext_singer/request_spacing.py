@@ -1,4 +1,4 @@
-"""How often requests may leave."""
+"""How often requests to a service may leave."""
 
 from __future__ import annotations
 
