@@ -89,7 +89,6 @@ def test_tap_and_target_do_not_import_each_other():
         "errors",
         "hosts",
         "keys",
-        "pacing",
     }
 
 
